@@ -1,0 +1,33 @@
+"""What one setting demands of another, and what production refuses. Each rule is a condition and a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def problems_with(values: dict[str, Any]) -> list[str]:
+    """Every rule that `values` (field name to value) breaks, in words."""
+    return [sentence for broken, sentence in _rules(values, production=values["environment"] == "production") if broken]
+
+
+def _rules(v: dict[str, Any], *, production: bool) -> list[tuple[bool, str]]:
+    redis = v["redis_address"] or v["redis_host"]
+    weak = "Run `flask secrets generate`, or start with bin/serve, which writes one into .env."
+    return [
+        (not v["jwt_secret"], f"JWT_SECRET is not set. {weak}"),
+        (not v["dcr_auth_token"] and v["dcr_mode"] == "token", f"DCR_AUTH_TOKEN is not set, and DCR_MODE is token. {weak}"),
+        (bool(v["jwt_secret"]) and v["jwt_secret"] == v["dcr_auth_token"],
+         "JWT_SECRET and DCR_AUTH_TOKEN are the same: the one who may register could sign tokens."),
+        (v["llm_backend"] == "llama-cpp" and not v["llama_cpp_url"], "LLAMA_CPP_URL is not set, and LLM_BACKEND is llama-cpp."),
+        (production and urlsplit(v["issuer"] or "").scheme != "https",
+         "OAUTH_ISSUER must be an https URL in production: the address that ServiceNow calls."),
+        (production and (v["web_concurrency"] or 1) > 1 and not redis,
+         "REDIS_URL is not set, and WEB_CONCURRENCY is above 1: in production several workers need Redis."),
+        (production and v["llm_backend"] == "embedded",
+         "LLM_BACKEND=embedded is an evaluation model: in production set OLLAMA_API_URL or LLAMA_CPP_URL."),
+        (production and v["dcr_mode"] == "open" and not v["rate_limit_oauth_max"],
+         "RATE_LIMIT_OAUTH_MAX is 0, and DCR_MODE is open: in production anyone could register clients without a limit."),
+        (production and v["revocation_fail_mode"] == "open" and v["revocation_allow_open"] != "I-accept-revoked-tokens",
+         "REVOCATION_FAIL_MODE=open revives revoked tokens when all stores are down: in production it needs REVOCATION_ALLOW_OPEN too."),
+    ]
