@@ -1,0 +1,13 @@
+"""A gateway that lets ServiceNow's AI agents use a language model inside the network.
+
+oauth/          the authorization server            mcp/      MCP over JSON-RPC
+llm/            the model, whichever it is           tools/    what this server can do
+knowledge/      articles and their search            rate_limiting/  how many requests from whom
+storage/        SQLite, Redis, PostgreSQL            web/      Flask; the only code that knows HTTP
+cli/            operator commands                    app.py    where every object is built and joined
+
+Imports point down: app, then web and cli, then tools and storage, then oauth, mcp, llm, knowledge and rate_limiting,
+then principal, audit and validation, then errors, deadline, concurrency and clock, then config.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,175 @@
+"""Where every object is built and joined, and nowhere else. Opens no connection: the command line works offline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Flask
+from flask.json.provider import JSONProvider
+from flask_cors import CORS
+
+from config import logs
+from config.settings import Settings
+from mcp_server import __version__
+from mcp_server.audit import Audit
+from mcp_server.clock import Clock, wall_clock
+from mcp_server.concurrency import pause, spawn
+from mcp_server.errors import StoreUnavailable
+from mcp_server.llm.open import open_model
+from mcp_server.llm.ports import LanguageModel
+from mcp_server.mcp.dispatcher import Dispatcher
+from mcp_server.mcp.methods import METHODS
+from mcp_server.mcp.server import Server
+from mcp_server.mcp.tool import ToolRegistry
+from mcp_server.oauth.authorization_server import AuthorizationServer
+from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
+from mcp_server.oauth.client_authentication import ClientAuthentication
+from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
+from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
+from mcp_server.oauth.grants.issuing import GrantParts
+from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
+from mcp_server.oauth.keys import SigningKeys
+from mcp_server.oauth.metadata import authorization_server_metadata, protected_resource_metadata
+from mcp_server.oauth.redirect_uris import LOOPBACK
+from mcp_server.oauth.registration_endpoint import RegistrationEndpoint
+from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
+from mcp_server.oauth.revocations import Revocations
+from mcp_server.oauth.token_endpoint import TokenEndpoint
+from mcp_server.oauth.tokens import AccessTokens
+from mcp_server.rate_limiting.limits import Limit
+from mcp_server.storage.limits import limiter_options
+from mcp_server.storage.open import open_state
+from mcp_server.storage.registry import Registry
+from mcp_server.tools import build_tools
+from mcp_server.tools.taxonomy import Taxonomy
+from mcp_server.web import error_handlers, health, limits, login, mcp, oauth, request_log, sessions, well_known
+from mcp_server.web.bearer import Bearer
+from mcp_server.web.client_address import ClientAddress
+from mcp_server.web.services import Services
+
+CONFIG = Path(__file__).parent.parent / "config"
+INSTRUCTIONS = (
+    "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
+    "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
+)
+FOLLOW_SECONDS, SWEEP_SECONDS = 1.0, 60
+
+GRANTS = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
+"""What the token endpoint serves, and so what the metadata names."""
+
+
+def create_app(settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12) -> Flask:
+    """The application. What a test must replace is an argument."""
+    logs.configure(settings.log_level, settings.log_format)
+    app = Flask(__name__, static_folder="web/static", template_folder="web/templates")
+    app.json = OrjsonProvider(app)
+    sessions.init_app(app, settings)
+    error_handlers.init_app(app)
+    for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
+        app.register_blueprint(blueprint)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost)
+    app.extensions["services"] = built
+    request_log.init_app(app, built)
+    limits.init_app(
+        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
+        limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
+    CORS(app, resources={path: {"origins": sorted(built.allowed_origins)} for path in (r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)")},
+         allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"], expose_headers=["WWW-Authenticate", "X-Request-ID"], max_age=600, always_send=False)
+    return app
+
+
+def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int) -> Services:
+    state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
+    audit = Audit(_audit_writer(settings), clock)
+    digests = Digests(settings.jwt_secret, settings.jwt_secret_previous)
+    access_tokens = AccessTokens(
+        settings.issuer, settings.resource, SigningKeys(settings.jwt_secret, settings.jwt_secret_previous), settings.access_token_lifetime, clock)
+    revocations = Revocations(
+        registry.revocations, state.revocations, clock, fail_mode=settings.revocation_fail_mode, max_staleness=settings.revocation_max_staleness,
+        warn=logs.get("revocations").warning)
+    server = AuthorizationServer(registry.clients, ClientAuthentication(registry.clients, digests))
+    _register_grants(server, GrantParts(
+        issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
+        revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
+        code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
+        refresh_grace=settings.refresh_reuse_grace))
+    authorize = AuthorizeEndpoint(server, settings.authorization_mode)
+    model = model or open_model(settings, settings.state_path.parent)
+    tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
+    return Services(
+        settings=settings, clock=clock, audit=audit, state=state, registry=registry,
+        clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
+        single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), access_tokens=access_tokens, revocations=revocations,
+        authorize=authorize, token=TokenEndpoint(server, audit),
+        revocation=RevocationEndpoint(
+            server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit, clock=clock),
+        registration=RegistrationEndpoint(
+            mode=settings.dcr_mode, configured_token=settings.dcr_auth_token, initial_access_tokens=registry.initial_access_tokens,
+            clients=registry.clients, allowed_hosts=_redirect_hosts(settings), automatic=authorize.automatic, digests=digests, audit=audit, clock=clock),
+        metadata=authorization_server_metadata(settings.issuer, grant_types=server.grant_types, registration=settings.dcr_mode != "off"),
+        resource_metadata=protected_resource_metadata(settings.issuer),
+        bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
+        allowed_origins=settings.allowed_origins | {settings.issuer},
+        mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
+        dispatcher=Dispatcher(METHODS, Server("servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools), _log_unexpected),
+        tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format),
+        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(SWEEP_SECONDS, _sweeping(state, registry, clock))))
+
+
+class OrjsonProvider(JSONProvider):
+    """Refuses what is not JSON and never writes NaN."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        return orjson.loads(s)
+
+
+def _register_grants(server: AuthorizationServer, parts: GrantParts) -> None:
+    """Authlib makes a grant anew for each request; the class of this app carries what it is made of."""
+    for grant, extensions in GRANTS:
+        server.register_grant(type(grant.__name__, (grant,), {"parts": parts}), extensions)
+
+
+def _redirect_hosts(settings: Settings) -> frozenset[str]:
+    instances = {origin.removeprefix("https://") for origin in settings.servicenow_instances}
+    return frozenset(settings.dcr_allowed_redirect_hosts) or frozenset(instances | LOOPBACK)
+
+
+def _audit_writer(settings: Settings) -> Callable[[dict[str, Any]], None]:
+    write = logs.line_writer(settings.audit_log_path, settings.log_format)
+    return lambda record: write({"event": "audit", **record})
+
+
+def _log_unexpected(error: Exception, method: str) -> None:
+    logs.get("mcp").error("unexpected failure", exc_info=error, mcp_method=method)
+
+
+def _every(seconds: float, work: Callable[[], Any]) -> Callable[[], Callable[[], None]]:
+    """Work that is repeated beside the requests once it is begun. Whatever fails is logged, and tried again."""
+
+    def repeat() -> None:
+        while True:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 the loop must not end
+                logs.get("background").error("background work failed", exc_info=error)
+            pause(seconds)
+
+    return lambda: spawn(repeat)
+
+
+def _sweeping(state: Any, registry: Registry, clock: Clock) -> Callable[[], None]:
+    def sweep() -> None:
+        try:
+            state.sweep(clock())
+            registry.revocations.sweep(clock())
+        except StoreUnavailable as error:
+            logs.get("background").warning("what has expired stays a while", detail=error.detail)
+
+    return sweep

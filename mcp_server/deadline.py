@@ -1,0 +1,24 @@
+"""When the caller stops waiting. Made once per request and handed down to the socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcp_server.clock import Elapsed, elapsed
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`at` is a reading of `clock`, in seconds."""
+
+    at: float
+    clock: Elapsed = elapsed
+
+    @classmethod
+    def after(cls, seconds: float, clock: Elapsed = elapsed) -> Deadline:
+        return cls(clock() + seconds, clock)
+
+    @property
+    def left(self) -> float:
+        """Seconds left; never negative."""
+        return max(0.0, self.at - self.clock())

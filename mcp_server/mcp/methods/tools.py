@@ -1,0 +1,42 @@
+"""Listing tools and calling one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from mcp_server.mcp.context import CallContext
+from mcp_server.mcp.methods.method import Params
+from mcp_server.mcp.server import Server
+from mcp_server.mcp.tool import ToolResult
+
+
+class ListToolsParams(Params):
+    """There is one page, so no cursor was ever given out."""
+
+    cursor = fields.String(allow_none=True, validate=validate.Equal("", error="This cursor was not given out by this server."))
+
+
+class CallToolParams(Params):
+    name = fields.String(required=True)
+    arguments = fields.Dict(allow_none=True)
+
+
+def list_tools(server: Server, _: CallContext, __: dict[str, Any]) -> dict[str, Any]:
+    return {"tools": server.tools.definitions}
+
+
+def call_tool(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
+    tool = server.tools[params["name"]]
+    call.require_scope(tool.scope)
+    return _on_the_wire(server.tools.call(tool, call, params.get("arguments") or {}))
+
+
+def _on_the_wire(result: ToolResult) -> dict[str, Any]:
+    wire: dict[str, Any] = {"content": [{"type": "text", "text": result.text}]}
+    if result.structured is not None:
+        wire["structuredContent"] = result.structured
+    if result.is_error:
+        wire["isError"] = True
+    return wire

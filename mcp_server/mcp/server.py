@@ -1,0 +1,28 @@
+"""What this server says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_server.mcp.tool import ToolRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`instructions` are read by the model of the client, before any tool is chosen."""
+
+    name: str
+    title: str
+    version: str
+    instructions: str
+    tools: ToolRegistry
+
+    @property
+    def info(self) -> dict[str, str]:
+        return {"name": self.name, "title": self.title, "version": self.version}
+
+    @property
+    def capabilities(self) -> dict[str, Any]:
+        """Only what is there to be used."""
+        return {"tools": {}} if self.tools.definitions else {}

@@ -1,0 +1,99 @@
+"""What a tool is: facts on top and one method. What is advertised comes from the schema that checks the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from marshmallow import Schema
+
+from mcp_server.errors import DependencyUnavailable, InvalidParams, ToolError
+from mcp_server.json_schema import json_schema
+from mcp_server.mcp import jsonrpc
+from mcp_server.mcp.context import CallContext
+from mcp_server.validation import load
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """One complete text, the same as an object where the tool declares an output schema."""
+
+    text: str
+    structured: Mapping[str, Any] | None = None
+    is_error: bool = False
+
+
+class Tool:
+    """One thing that an agent can have done.
+
+    `description` is written for the model that chooses: purpose, exact inputs, what comes back, when not to use it.
+    `annotations` are MCP's hints: readOnlyHint, destructiveHint, idempotentHint, openWorldHint.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    scope: ClassVar[str] = "tools:execute"
+    input_schema: Schema
+    output_schema: Schema | None = None
+    annotations: ClassVar[Mapping[str, bool]] = {}
+
+    def run(self, call: CallContext, *_: Any, **arguments: Any) -> Any:  # `*_: Any` lets a tool name its own arguments (mypy)
+        """Do it. Returns text, or what `output_schema` can dump. Raises ToolError or DependencyUnavailable."""
+        raise NotImplementedError
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """The tool as `tools/list` shows it."""
+        definition: dict[str, Any] = {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "inputSchema": json_schema(self.input_schema),
+        }
+        if self.output_schema is not None:
+            definition["outputSchema"] = json_schema(self.output_schema)
+        if self.annotations:
+            definition["annotations"] = dict(self.annotations)
+        return definition
+
+
+class ToolRegistry:
+    """The tools of this server, in the order in which they are listed."""
+
+    def __init__(self, tools: Iterable[Tool], output_limit: int) -> None:
+        self._by_name = {tool.name: tool for tool in tools}
+        self._output_limit = output_limit
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> Tool:
+        """Raises InvalidParams when there is no such tool."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise InvalidParams(f"Unknown tool: {name[:64]!r}. Call tools/list for the tools of this server.") from None
+
+    @cached_property
+    def definitions(self) -> list[dict[str, Any]]:
+        return [tool.definition for tool in self._by_name.values()]
+
+    def call(self, tool: Tool, call: CallContext, arguments: Mapping[str, Any]) -> ToolResult:
+        """Run the tool. What goes wrong in it is a result too: the agent reads the text and can act on it."""
+        try:
+            value = tool.run(call, **load(tool.input_schema, arguments, ToolError))
+        except (ToolError, DependencyUnavailable) as error:
+            return ToolResult(self._cut(error.message), is_error=True)
+        if tool.output_schema is None:
+            return ToolResult(self._cut(str(value)))
+        structured: dict[str, Any] = tool.output_schema.dump(value)
+        return ToolResult(self._cut(jsonrpc.dumps(structured).decode()), structured)
+
+    def _cut(self, text: str) -> str:
+        if len(text) <= self._output_limit:
+            return text
+        mark = f"\n[truncated: {len(text)} characters in all]"
+        return text[: self._output_limit - len(mark)] + mark
