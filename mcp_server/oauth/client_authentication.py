@@ -1,0 +1,99 @@
+"""Who the client is (RFC 6749 §2.3): one mechanism a request, and what was registered does not bind a client that has a secret.
+
+ServiceNow's form lets an admin choose header or body whatever was registered, so both are honoured.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, replace
+from urllib.parse import unquote_plus
+
+from mcp_server.errors import InvalidClient, InvalidRequest
+from mcp_server.oauth.credentials import Digests
+from mcp_server.oauth.models import Client
+from mcp_server.oauth.parameters import Parameters
+from mcp_server.oauth.ports import ClientStore
+
+METHODS = ("client_secret_basic", "client_secret_post", "none")
+"""What the token endpoint accepts, as the metadata names it."""
+
+REFUSED = "The client could not be authenticated. Check the client id and the client secret."
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What the request offers as proof, before anything is believed."""
+
+    method: str
+    client_id: str
+    client_secret: str = ""
+
+
+class ClientAuthentication:
+    def __init__(self, clients: ClientStore, digests: Digests) -> None:
+        self._clients = clients
+        self._digests = digests
+
+    def authenticate(self, parameters: Parameters, authorization: str | None) -> tuple[Client, str]:
+        """The client, and the method by which it proved itself. Raises InvalidClient or InvalidRequest."""
+        presented = _presented(parameters, authorization)
+        client = self._clients.find(presented.client_id)
+        known = client.client_secret_digests if client else ()
+        right = self._digests.matches("client", presented.client_secret, known or ("",))  # as much work for an unknown client
+        if client is None:
+            raise InvalidClient(REFUSED, detail="unknown client")
+        if presented.method == "none":
+            if client.confidential:
+                raise InvalidClient("This client has a secret and must send it.", detail="no secret")
+        elif not client.confidential:
+            raise InvalidClient("This client is public: it was registered without a secret and must not send one.", detail="public client")
+        elif not right:
+            raise InvalidClient(REFUSED, detail="wrong secret")
+        else:
+            client = self._under_the_current_key(client, presented.client_secret)
+        return client, presented.method
+
+    def _under_the_current_key(self, client: Client, secret: str) -> Client:
+        """After JWT_SECRET was rotated: keep the digest under the new key, so that the previous one can be dropped."""
+        current, *previous = self._digests.candidates("client", secret)
+        if current in client.client_secret_digests or not previous:
+            return client
+        digests = tuple(current if digest in previous else digest for digest in client.client_secret_digests)
+        renewed = replace(client, client_secret_digests=digests)
+        self._clients.replace(renewed)
+        return renewed
+
+
+def _presented(parameters: Parameters, authorization: str | None) -> Presented:
+    body_id, body_secret = parameters.get("client_id"), parameters.get("client_secret")
+    if parameters.get("client_assertion") or parameters.get("client_assertion_type"):
+        raise InvalidClient("Client assertions are not accepted here. Use the client secret, in the Basic header or in the body.", detail="assertion")
+    if authorization is not None:
+        client_id, secret = _basic(authorization)
+        if body_secret is not None:
+            raise InvalidRequest("The client authenticates twice: use the Basic header or the body, not both.")
+        if body_id is not None and body_id != client_id:
+            raise InvalidRequest("The client_id in the body is not the one in the Basic header.")
+        return Presented("client_secret_basic", client_id, secret)
+    if body_id is None:
+        raise InvalidClient("The client did not identify itself: client_id is missing.", detail="no client_id")
+    if body_secret is not None:
+        return Presented("client_secret_post", body_id, body_secret)
+    return Presented("none", body_id)
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """Both parts are form-encoded (RFC 6749 §2.3.1); one that has nothing to decode comes through unchanged."""
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient("Clients authenticate here with Basic, or in the body.", detail=f"scheme {scheme[:20]!a}")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise InvalidClient("The Basic header cannot be read.", detail="not base64 of UTF-8") from None
+    client_id, colon, secret = decoded.partition(":")
+    if not colon or not client_id or not decoded.isprintable():
+        raise InvalidClient("The Basic header cannot be read.", detail="no colon, or control characters")
+    return unquote_plus(client_id), unquote_plus(secret)

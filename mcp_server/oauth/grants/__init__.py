@@ -1,0 +1,1 @@
+"""One file per grant: how a client comes by tokens. What the server offers is the tuple in `app.py`."""

@@ -1,0 +1,180 @@
+"""The authorization code grant (OAuth 2.1 §4.1), both halves: asking for a code and exchanging it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from authlib.oauth2.rfc6749 import grants
+from authlib.oauth2.rfc7636 import CodeChallenge
+
+from mcp_server import errors
+from mcp_server.errors import InvalidGrant, InvalidRequest, Redirect
+from mcp_server.oauth import pkce, resources, scopes
+from mcp_server.oauth.authorization_server import EndpointRequest, KnownClient
+from mcp_server.oauth.client_authentication import METHODS
+from mcp_server.oauth.credentials import new_id, new_secret
+from mcp_server.oauth.grants.issuing import GrantParts
+from mcp_server.oauth.models import AuthorizationCode, Client, Grant, RefreshToken
+from mcp_server.oauth.redirect_uris import location
+
+PLAIN_REFUSED = (
+    "PKCE with code_challenge_method=S256 is required; plain is refused. In ServiceNow: System OAuth, Application Registry, "
+    "the record of this server: tick Public Client and set Code challenge method to S256."
+)
+CODE_REFUSED = "The authorization code is not valid. Start the authorization again."
+
+
+class StoredCode:
+    """An authorization code as Authlib asks about it."""
+
+    def __init__(self, digest: str, code: AuthorizationCode) -> None:
+        self.digest = digest
+        self.model = code
+
+    def get_redirect_uri(self) -> str | None:
+        return self.model.redirect_uri if self.model.redirect_uri_given else None
+
+    def get_scope(self) -> str:
+        return self.model.scope
+
+
+class S256Challenge(CodeChallenge):
+    """PKCE for every client but one that an operator exempted (RFC 7636; OAuth 2.1 §4.1.1)."""
+
+    def validate_code_challenge(self, grant: AuthorizationCodeGrant, redirect_uri: str) -> None:
+        parameters, client = grant.request.parameters, grant.client.model
+        challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
+        if challenge is None and method is None and not client.pkce_required and client.confidential:
+            return
+        if challenge is None or method != "S256":
+            raise InvalidRequest(PLAIN_REFUSED, detail=f"method {(method or 'absent')[:20]}")
+        if not pkce.CHALLENGE.fullmatch(challenge):
+            raise InvalidRequest("The code_challenge is not a base64url SHA-256 digest of 43 characters.")
+
+    def validate_code_verifier(self, grant: AuthorizationCodeGrant, result: object) -> None:
+        challenge = grant.request.authorization_code.model.code_challenge
+        verifier = grant.request.parameters.get("code_verifier")
+        if challenge is None:
+            if verifier is not None:
+                raise InvalidGrant("The authorization request had no code_challenge, so there is no code_verifier to check.")
+        elif verifier is None:
+            raise InvalidGrant("The parameter code_verifier is missing.")
+        elif not pkce.verifies(verifier, challenge):
+            raise InvalidGrant("The code_verifier does not belong to the code_challenge.")
+
+
+class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar[list[str]] = list(METHODS)
+    parts: GrantParts
+    request: EndpointRequest
+
+    @classmethod
+    def check_authorization_endpoint(cls, request: EndpointRequest) -> bool:
+        """Always ours: `response_type` is judged after the redirect URI, so that the error can be redirected."""
+        return True
+
+    # The authorization request, in the order of RFC 6749 §4.1.2.1: nothing is redirected before client and URI are good.
+
+    def validate_authorization_request(self) -> str:
+        client = self._require_client()
+        redirect_uri = self._require_redirect_uri(client)
+        self.request.client = client
+        try:
+            self._require_well_formed(client.model)
+            self.execute_hook("after_validate_authorization_request_payload", redirect_uri)
+        except errors.OAuthError as error:
+            error.redirect_to = Redirect(redirect_uri, self.request.parameters.get("state"))
+            raise
+        return redirect_uri
+
+    def _require_client(self) -> KnownClient:
+        client: KnownClient | None = self.server.query_client(self.request.parameters.required("client_id"))
+        if client is None:
+            raise InvalidRequest("The client is not known here. Register it again, or ask the operator whether it was removed.")
+        return client
+
+    def _require_redirect_uri(self, client: KnownClient) -> str:
+        requested = self.request.parameters.get("redirect_uri") or client.get_default_redirect_uri()
+        if requested is None:
+            raise InvalidRequest("The parameter redirect_uri is missing.")
+        if not client.check_redirect_uri(requested):
+            raise InvalidRequest("The redirect_uri is not one that this client registered.", detail=requested[:200])
+        return requested
+
+    def _require_well_formed(self, client: Client) -> None:
+        parameters = self.request.parameters
+        if parameters.required("response_type") != "code":
+            raise errors.UnsupportedResponseType("Only response_type=code is supported.")
+        if not self.request.client.check_response_type("code") or not self.request.client.check_grant_type(self.GRANT_TYPE):
+            raise errors.UnauthorizedClient("This client is not registered for the authorization code grant.")
+        if parameters.get("response_mode") not in (None, "query"):
+            raise InvalidRequest("Only response_mode=query is supported.")
+        if parameters.get("request") or parameters.get("request_uri"):
+            raise InvalidRequest("Request objects are not supported: send the parameters themselves.")
+        self.request.scope = scopes.requested(parameters.get("scope"), otherwise=client.scope)
+        resources.require_ours(parameters.resources, self.parts.issuer)
+
+    def create_authorization_response(self, redirect_uri: str, grant_user: str | None) -> tuple[int, str, list[tuple[str, str]]]:
+        """`grant_user` is the subject who approved; None: refused."""
+        redirect = Redirect(redirect_uri, self.request.parameters.get("state"))
+        if grant_user is None:
+            raise errors.AccessDenied("The request was refused.", redirect_to=redirect)
+        code = self._issue_code(redirect_uri, grant_user)
+        return 302, "", [("Location", location(redirect, self.parts.issuer, code=code))]
+
+    def _issue_code(self, redirect_uri: str, subject: str) -> str:
+        parts, client, now = self.parts, self.client.model, self.parts.clock()
+        resource = f"{parts.issuer}/mcp"
+        grant = Grant(
+            grant_id=new_id(), client_id=client.client_id, subject=subject, scope=self.request.scope, resource=resource,
+            created_at=now, expires_at=now + parts.refresh_lifetime)
+        code = new_secret()
+        parts.grants.add(grant)
+        parts.codes.add(parts.digests.digest("code", code), AuthorizationCode(
+            client_id=client.client_id, redirect_uri=redirect_uri, redirect_uri_given=self.request.parameters.get("redirect_uri") is not None,
+            scope=grant.scope, subject=subject, resource=resource, grant_id=grant.grant_id, expires_at=now + parts.code_lifetime,
+            code_challenge=self.request.parameters.get("code_challenge")))
+        parts.audit.record("oauth", "authorization_code_issued", "success", client_id=client.client_id, user_id=subject,
+                           grant_id=grant.grant_id, scope=grant.scope)
+        return code
+
+    # The exchange. Authlib authenticates the client, asks for the code, compares the redirect URI and runs PKCE; then:
+
+    def query_authorization_code(self, code: str, client: KnownClient) -> StoredCode | None:
+        """Find it, whoever asks; only its own client learns that it exists."""
+        for digest in self.parts.digests.candidates("code", code):
+            found = self.parts.codes.find(digest, self.parts.clock())
+            if found is not None and found.client_id == client.get_client_id():
+                return StoredCode(digest, found)
+        raise InvalidGrant(CODE_REFUSED, detail="unknown, expired or of another client")
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Everything was checked; now use the code up. That comes last, and before the tokens are made: a code can be
+        lost to a failure in between, which is the right trade against being used twice."""
+        stored: StoredCode = self.request.authorization_code
+        parts, code, client = self.parts, stored.model, self.request.client.model
+        resources.require_ours(self.request.parameters.resources, parts.issuer)
+        if code.claimed or not parts.codes.claim(stored.digest, parts.clock()):
+            self._revoke_after_replay(code)
+            raise InvalidGrant(CODE_REFUSED, detail="replayed")
+        if not parts.may_still_act(code.subject, code.client_id, code.grant_id):
+            raise InvalidGrant(CODE_REFUSED, detail="the person or the grant is gone")
+        refresh_token = self._add_refresh_token(code) if "refresh_token" in client.grant_types else None
+        parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
+                           grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
+        return 200, parts.token_response(client_id=code.client_id, subject=code.subject, scope=code.scope, grant_id=code.grant_id,
+                                         refresh_token=refresh_token), []
+
+    def _add_refresh_token(self, code: AuthorizationCode) -> str:
+        parts = self.parts
+        refresh_token = new_secret()
+        parts.refresh_tokens.add(parts.digests.digest("refresh", refresh_token), RefreshToken(
+            client_id=code.client_id, subject=code.subject, scope=code.scope, resource=code.resource, grant_id=code.grant_id,
+            expires_at=parts.clock() + parts.refresh_lifetime))
+        return refresh_token
+
+    def _revoke_after_replay(self, code: AuthorizationCode) -> None:
+        """An otherwise valid replay: client and verifier were right, so the code was stolen or the client is broken (OAuth 2.1 §7.5.3)."""
+        self.parts.revocations.revoke((code.grant_id,), self.parts.clock() + self.parts.refresh_lifetime)
+        self.parts.audit.record("security", "authorization_code_replayed", "denied", client_id=code.client_id, user_id=code.subject,
+                                grant_id=code.grant_id)

@@ -1,0 +1,52 @@
+"""What every grant does at its end: issue the tokens and tell the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_server.audit import Audit
+from mcp_server.clock import Clock
+from mcp_server.oauth.credentials import Digests
+from mcp_server.oauth.ports import AuthorizationCodeStore, GrantStore, RefreshTokenStore, UserStore
+from mcp_server.oauth.revocations import Revocations
+from mcp_server.oauth.tokens import AccessTokens
+
+
+@dataclass(frozen=True)
+class GrantParts:
+    """What the grants are built from. One object, because Authlib makes a grant anew for each request."""
+
+    issuer: str
+    codes: AuthorizationCodeStore
+    refresh_tokens: RefreshTokenStore
+    grants: GrantStore
+    users: UserStore
+    revocations: Revocations
+    access_tokens: AccessTokens
+    digests: Digests
+    audit: Audit
+    clock: Clock
+    code_lifetime: int
+    refresh_lifetime: int
+    refresh_grace: int
+
+    def may_still_act(self, subject: str, client_id: str, grant_id: str) -> bool:
+        """Whether the person is still there and nothing of this approval was revoked."""
+        if not subject.startswith("client:"):
+            user = self.users.find_by_id(subject)
+            if user is None or user.disabled:
+                return False
+        return not self.revocations.any_revoked((grant_id, f"client:{client_id}", f"user:{subject}"))
+
+    def token_response(self, *, client_id: str, subject: str, scope: str, grant_id: str, refresh_token: str | None) -> dict[str, Any]:
+        """The body of a token response (RFC 6749 §5.1)."""
+        body: dict[str, Any] = {
+            "access_token": self.access_tokens.issue(client_id=client_id, subject=subject, scope=scope, grant_id=grant_id),
+            "token_type": "Bearer",
+            "expires_in": self.access_tokens.lifetime,
+            "scope": scope,
+        }
+        if refresh_token is not None:
+            body["refresh_token"] = refresh_token
+        return body

@@ -1,0 +1,41 @@
+"""The two discovery documents, computed from what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mcp_server.oauth.client_authentication import METHODS
+from mcp_server.oauth.models import SCOPES
+
+
+def authorization_server_metadata(issuer: str, *, grant_types: Sequence[str], registration: bool) -> dict[str, Any]:
+    """RFC 8414. `registration`: whether clients may register."""
+    document: dict[str, Any] = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(grant_types),
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "scopes_supported": list(SCOPES),
+        "authorization_response_iss_parameter_supported": True,
+    }
+    if registration:
+        document["registration_endpoint"] = f"{issuer}/oauth/register"
+    return document
+
+
+def protected_resource_metadata(issuer: str) -> dict[str, Any]:
+    """RFC 9728."""
+    return {
+        "resource": f"{issuer}/mcp",
+        "authorization_servers": [issuer],
+        "scopes_supported": list(SCOPES),
+        "bearer_methods_supported": ["header"],
+        "resource_name": "ServiceNow MCP gateway",
+    }

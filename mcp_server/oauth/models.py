@@ -1,0 +1,136 @@
+"""What the authorization server remembers. Times are seconds since the epoch; secrets appear only as keyed digests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+SCOPES = ("tools:read", "tools:execute")
+"""Every scope that is granted, in the order in which it is shown."""
+
+IGNORED_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
+"""Asked for out of habit; accepted and not granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client (RFC 7591). `client_secret_digests` has one digest, two while a secret is being rotated."""
+
+    client_id: str
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    response_types: tuple[str, ...]
+    token_endpoint_auth_method: str
+    created_at: float
+    scope: str = " ".join(SCOPES)
+    client_secret_digests: tuple[str, ...] = ()
+    pkce_required: bool = True
+    origin: str = "operator"  # operator, registration or import
+    metadata: dict[str, Any] = field(default_factory=dict)  # client_uri, logo_uri, contacts … as registered
+
+    @property
+    def confidential(self) -> bool:
+        return bool(self.client_secret_digests)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who may sign in and approve. `user_id` is random, so that a name given anew is another person."""
+
+    user_id: str
+    username: str
+    password_hash: str
+    created_at: float
+    operator: bool = False
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InitialAccessToken:
+    """What lets its holder register clients (RFC 7591 §3). `uses_left` None: without a count."""
+
+    token_id: str
+    name: str
+    token_digest: str
+    created_at: float
+    expires_at: float | None = None
+    uses_left: int | None = None
+    instance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs access tokens, as an encrypted JWK. `retired_at`: verifies only, since then."""
+
+    kid: str
+    algorithm: str
+    encrypted_jwk: str
+    created_at: float
+    retired_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One approval. `grant_id` ties together all tokens that came of it; the grant ends at `expires_at`."""
+
+    grant_id: str
+    client_id: str
+    subject: str
+    scope: str
+    resource: str
+    created_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCode:
+    """An authorization code as stored: everything it was issued for, and nothing of the code itself."""
+
+    client_id: str
+    redirect_uri: str
+    redirect_uri_given: bool
+    scope: str
+    subject: str
+    resource: str
+    grant_id: str
+    expires_at: float
+    code_challenge: str | None = None
+    claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token as stored. `rotated_at`: it was exchanged then. `dead`: its branch was cut by a repeated refresh."""
+
+    client_id: str
+    subject: str
+    scope: str
+    resource: str
+    grant_id: str
+    expires_at: float
+    rotated_at: float | None = None
+    dead: bool = False
+
+
+class Rotation(Enum):
+    """What became of an attempt to exchange a refresh token."""
+
+    ROTATED = "rotated"
+    """It was live: it is used up, and the successor is live."""
+    REPEATED = "repeated"
+    """It was used a moment ago and its successor was not yet: that successor is dead, the new one is live."""
+    REUSED = "reused"
+    """It was used up for good: somebody has a copy."""
+    UNKNOWN = "unknown"
+    """It never was, or it has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """`revoked_id` (a token id, a grant id, a client or a user) no longer opens anything until `until`, when nothing of it would be valid anyway."""
+
+    sequence: int
+    revoked_id: str
+    until: float

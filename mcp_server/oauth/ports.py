@@ -1,0 +1,153 @@
+"""What the authorization server asks of its storage, as promises.
+
+Every promise is a test in `tests/contract/`, run over every back end. A method raises StoreUnavailable when the
+back end does not answer in time, and nothing else. Digests are made by `credentials.Digests`; no port sees a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mcp_server.oauth.models import (
+    AuthorizationCode,
+    Client,
+    Grant,
+    InitialAccessToken,
+    RefreshToken,
+    Revocation,
+    Rotation,
+    SigningKey,
+    User,
+)
+
+
+class ClientStore(Protocol):
+    """Registered clients: durable, an added client survives a crash."""
+
+    def find(self, client_id: str) -> Client | None: ...
+    def add(self, client: Client) -> None:
+        """Raises ValueError when the id is taken."""
+
+    def replace(self, client: Client) -> bool:
+        """Store the changed client. False when there is none with that id."""
+
+    def remove(self, client_id: str) -> bool:
+        """False when there was none."""
+
+    def all(self) -> list[Client]:
+        """Newest first."""
+
+
+class UserStore(Protocol):
+    def find(self, username: str) -> User | None:
+        """By name, without regard to case."""
+
+    def find_by_id(self, user_id: str) -> User | None: ...
+    def add(self, user: User) -> None:
+        """Raises ValueError when the name is taken."""
+
+    def replace(self, user: User) -> bool: ...
+    def remove(self, username: str) -> bool: ...
+    def all(self) -> list[User]: ...
+
+
+class InitialAccessTokenStore(Protocol):
+    def add(self, token: InitialAccessToken) -> None: ...
+    def use(self, token_digest: str, now: float) -> InitialAccessToken | None:
+        """Count one use. None when unknown, expired or used up: however many ask at once, a count of N is used N times."""
+
+    def give_back(self, token_id: str) -> None:
+        """Undo one use: the registration it was for did not come about."""
+
+    def remove(self, token_id: str) -> bool: ...
+    def all(self) -> list[InitialAccessToken]: ...
+
+
+class SigningKeyStore(Protocol):
+    def add(self, key: SigningKey) -> None: ...
+    def retire(self, kid: str, now: float) -> bool: ...
+    def remove(self, kid: str) -> bool: ...
+    def all(self) -> list[SigningKey]: ...
+
+
+class ImportLedger(Protocol):
+    """Which files were imported, by the digest of their content: an import happens once, however many start at once."""
+
+    def claim(self, content_digest: str, now: float) -> bool: ...
+
+
+class GrantStore(Protocol):
+    def add(self, grant: Grant) -> None: ...
+    def find(self, grant_id: str, now: float) -> Grant | None:
+        """None when unknown or expired."""
+
+    def all(self, now: float) -> list[Grant]:
+        """For operators: every grant that has not expired, newest first."""
+
+
+class AuthorizationCodeStore(Protocol):
+    def add(self, code_digest: str, code: AuthorizationCode) -> None: ...
+    def find(self, code_digest: str, now: float) -> AuthorizationCode | None:
+        """The code, claimed or not, until it expires."""
+
+    def claim(self, code_digest: str, now: float) -> bool:
+        """True for exactly one caller, however many ask at once. A claimed code stays findable, as evidence of a replay."""
+
+
+class RefreshTokenStore(Protocol):
+    def add(self, token_digest: str, token: RefreshToken) -> None: ...
+    def find(self, token_digest: str, now: float) -> RefreshToken | None:
+        """The token, rotated or not, until it expires."""
+
+    def rotate(self, token_digest: str, successor_digest: str, successor: RefreshToken, *, now: float, grace: float) -> Rotation:
+        """Exchange the token for the successor, in one step.
+
+        ROTATED for exactly one caller. For the others, within `grace` seconds after that and while its successor is
+        unused: REPEATED, and that successor is dead from then on. So at most one branch is ever live. Else REUSED.
+        Nothing is stored for REUSED and UNKNOWN.
+        """
+
+
+class SingleUseStore(Protocol):
+    def claim(self, single_use_id: str, until: float, now: float) -> bool:
+        """True for the first caller, False for all others until `until`: a form, an assertion's `jti`."""
+
+
+class RevocationLedger(Protocol):
+    """The truth about revocations: durable, never emptied by a cache that was lost."""
+
+    def record(self, revoked_ids: Iterable[str], until: float) -> None:
+        """Returns only when it is committed."""
+
+    def any_revoked(self, revoked_ids: Sequence[str], now: float) -> bool: ...
+    def since(self, sequence: int, now: float) -> list[Revocation]:
+        """The revocations in force that were recorded after `sequence`, in order."""
+
+    def sweep(self, now: float) -> None:
+        """Forget what has run out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """`complete`: the copy has every revocation; if not, `revoked` False means nothing. `hits` includes this one."""
+
+    revoked: bool
+    complete: bool
+    hits: int
+    seconds_left: int
+
+
+class RevocationCopy(Protocol):
+    """A fast copy of the ledger that every worker shares, and the count of requests, asked in one round trip."""
+
+    def put(self, revocations: Iterable[Revocation], now: float) -> None: ...
+    def mark_complete(self) -> None:
+        """From now on until the copy is lost, `complete` is True."""
+
+    def any_revoked(self, revoked_ids: Sequence[str], now: float) -> bool | None:
+        """None when the copy is not complete and has none of them."""
+
+    def admit(self, revoked_ids: Sequence[str], counter: str, window: int, now: float) -> Admission:
+        """Count one hit of `counter` in its fixed window of `window` seconds, and look the ids up."""

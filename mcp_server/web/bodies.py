@@ -1,0 +1,78 @@
+"""Reading a request body: never more than allowed, never longer than a client needs to send it.
+
+Werkzeug 3.1 cuts a chunked body silently at its limit, and gunicorn waits for ever for the rest of one; so it is read here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Request, g
+
+from mcp_server.concurrency import give_up_after
+from mcp_server.errors import BodyTooLarge, BodyTooSlow, GatewayError, InvalidClientMetadata, UnsupportedContentType
+from mcp_server.oauth import parameters
+from mcp_server.oauth.parameters import Parameters
+
+MOST_JSON = 1_000_000
+MOST_FORM = 100_000
+SECONDS = 10.0
+
+
+def read(request: Request, most: int) -> bytes:
+    """The whole body. Raises BodyTooLarge or BodyTooSlow."""
+    length = request.content_length
+    if length is not None and length > most:
+        raise BodyTooLarge(f"The body is too large: at most {most} bytes.")
+    stream = request.environ["wsgi.input"]
+    wanted = most + 1 if length is None else length
+    if length is None and not request.environ.get("wsgi.input_terminated"):
+        return b""
+    with give_up_after(SECONDS, lambda: BodyTooSlow("The body did not arrive in time.")):
+        body = _read_fully(stream, wanted)
+    if len(body) > most:
+        raise BodyTooLarge(f"The body is too large: at most {most} bytes.")
+    return body
+
+
+def _read_fully(stream: Any, wanted: int) -> bytes:
+    pieces = []
+    while wanted > 0 and (piece := stream.read(wanted)):
+        pieces.append(piece)
+        wanted -= len(piece)
+    return b"".join(pieces)
+
+
+def form(request: Request) -> Parameters:
+    """The parameters of a form body; those in the query string of a POST count for nothing (RFC 6749 §2.3.1).
+
+    Read once a request: who is asked again gets the same parameters, or the same error. Raises UnsupportedContentType,
+    InvalidRequest, BodyTooLarge or BodyTooSlow.
+    """
+    outcome: Parameters | GatewayError | None = g.get("form")
+    if outcome is None:
+        try:
+            outcome = _form(request)
+        except GatewayError as error:
+            outcome = error
+        g.form = outcome
+    if isinstance(outcome, GatewayError):
+        raise outcome
+    return outcome
+
+
+def _form(request: Request) -> Parameters:
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise UnsupportedContentType("Send the parameters as application/x-www-form-urlencoded.")
+    return parameters.parse(read(request, MOST_FORM))
+
+
+def json_object(request: Request) -> Any:
+    """A JSON body, of any media type that says JSON. Raises InvalidClientMetadata, BodyTooLarge or BodyTooSlow."""
+    if not (request.mimetype == "application/json" or request.mimetype.endswith("+json")):
+        raise UnsupportedContentType("Send the client metadata as application/json.")
+    try:
+        return orjson.loads(read(request, MOST_FORM))
+    except orjson.JSONDecodeError as error:
+        raise InvalidClientMetadata("The body is not JSON.", detail=str(error)[:200]) from None

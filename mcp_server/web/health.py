@@ -1,0 +1,66 @@
+"""Is it alive, can it serve, and what does it miss. Names what fails; no addresses, paths or versions of others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response
+
+from mcp_server import __version__
+from mcp_server.deadline import Deadline
+from mcp_server.errors import StoreUnavailable
+from mcp_server.web.error_handlers import as_json
+from mcp_server.web.services import Store, services
+
+bp = Blueprint("health", __name__)
+
+MODEL_SECONDS = 2.0
+
+
+@bp.get("/health")
+def health() -> Response:
+    """200 while it can serve; without the model it can: the tools say so themselves."""
+    found = {**_stores(), "model": _model()}
+    serving = _can_serve(found)
+    status = "healthy" if serving and found["model"] == "up" else "degraded" if serving else "unhealthy"
+    return _answer(status, found, 200 if serving else 503)
+
+
+@bp.get("/health/live")
+def live() -> Response:
+    """The process answers. Asks nothing else: a restart does not bring a database back."""
+    return as_json(200, {"status": "alive", "version": __version__})
+
+
+@bp.get("/health/ready")
+def ready() -> Response:
+    found = _stores()
+    serving = _can_serve(found)
+    return _answer("ready" if serving else "not ready", found, 200 if serving else 503)
+
+
+def _answer(status: str, found: dict[str, str], code: int) -> Response:
+    now = datetime.fromtimestamp(services().clock(), UTC).isoformat(timespec="milliseconds")
+    return as_json(code, {"status": status, "timestamp": now, "version": __version__, "services": found}, {"Retry-After": "5"} if code != 200 else {})  # noqa: PLR2004
+
+
+def _stores() -> dict[str, str]:
+    built = services()
+    return {"state": _ping(built.state), "registry": _ping(built.registry)}
+
+
+def _ping(store: Store) -> str:
+    try:
+        store.ping()
+    except StoreUnavailable:
+        return "down"
+    return "up"
+
+
+def _model() -> str:
+    status = services().model.status(Deadline.after(MODEL_SECONDS))
+    return "up" if status.available else "down"
+
+
+def _can_serve(found: dict[str, str]) -> bool:
+    return found["state"] == found["registry"] == "up"

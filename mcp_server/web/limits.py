@@ -1,0 +1,80 @@
+"""Flask-Limiter for everything but `/mcp`: fixed windows in Redis or in the state file, exact across workers.
+
+`/mcp` counts in the same round trip in which it asks for revocations. When the shared counter is away each worker counts
+for itself: local limits, not none.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Flask, request
+from flask_limiter import Limiter, RequestLimit
+
+from mcp_server.audit import current_request
+from mcp_server.clock import Clock
+from mcp_server.errors import GatewayError, RateLimitExceeded
+from mcp_server.rate_limiting.limits import Limit
+from mcp_server.web import bodies
+from mcp_server.web.client_address import counted_as
+
+SIGN_INS = Limit(10, 60)
+"""Passwords that one address may try: checking one is dear, for us too."""
+
+
+def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, limit: Limit, clock: Clock) -> Limiter:
+    """Limit the OAuth endpoints per address and per client, and the sign-in per address.
+
+    `storage` is what the back end needs: storage_uri and storage_options.
+    """
+    limiter = Limiter(_address, strategy="fixed-window", headers_enabled=False, key_prefix="mcp-limits", in_memory_fallback_enabled=True,
+                      on_breach=lambda breached: _refuse(breached, clock()), **storage)
+    if limit.most:
+        limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address)(oauth)
+        limiter.shared_limit(limit.in_words, scope="oauth-client", key_func=_client)(oauth)
+    limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
+    limiter.init_app(app)
+    _ask_only_where_limits_are(app, limiter, oauth, login)
+    return limiter
+
+
+def _ask_only_where_limits_are(app: Flask, limiter: Limiter, *blueprints: Blueprint) -> None:
+    """Flask-Limiter asks before every request of the app; the hot path has no business with it."""
+    check = limiter._check_request_limit  # noqa: SLF001 the hook that init_app has just registered
+    app.before_request_funcs[None].remove(check)
+    for blueprint in blueprints:
+        app.before_request_funcs.setdefault(blueprint.name, []).append(check)
+
+
+def _refuse(breached: RequestLimit, now: float) -> None:
+    """The refusal in our own words; the blueprint gives it its form."""
+    seconds_left = max(1, int(breached.reset_at - now))
+    raise RateLimitExceeded(f"Rate limit exceeded: {breached.limit}. Try again in {seconds_left} seconds.", retry_after=seconds_left)
+
+
+def _address() -> str:
+    """Never empty: Flask-Limiter would skip the limit without a word."""
+    facts = current_request.get()
+    return counted_as(facts.source_ip if facts else "")
+
+
+def _client() -> str:
+    """The client that the request names, proven or not; its address where it names none. Digested, since anyone may write anything there."""
+    named = _named_client() or _address()
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _named_client() -> str | None:
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        if scheme.lower() == "basic":
+            return base64.b64decode(encoded, validate=True).decode().partition(":")[0]
+        if request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded":
+            return bodies.form(request).get("client_id")
+    except (GatewayError, binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    return request.args.get("client_id")

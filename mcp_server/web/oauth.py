@@ -1,0 +1,96 @@
+"""The OAuth endpoints. `/oauth/…` is what the metadata names; the bare paths are those of 2025-03-26 clients and of the guide."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from mcp_server.errors import FormExpired
+from mcp_server.oauth import parameters
+from mcp_server.oauth.parameters import Parameters
+from mcp_server.web import bodies, error_handlers, sessions
+from mcp_server.web.error_handlers import as_json
+from mcp_server.web.methods import EVERY, only
+from mcp_server.web.services import services
+
+bp = Blueprint("oauth", __name__)
+error_handlers.init_oauth(bp)
+
+SCOPE_MEANINGS = {
+    "tools:read": "See which tools this server offers",
+    "tools:execute": "Use the tools: send texts to the language model and read its answers",
+}
+
+
+@bp.route("/oauth/register", methods=EVERY)
+@bp.route("/register", methods=EVERY)
+@only("POST")
+def register() -> ResponseReturnValue:
+    information = services().registration.register(bodies.json_object(request), request.headers.get("Authorization"))
+    return as_json(201, information)
+
+
+@bp.route("/oauth/token", methods=EVERY)
+@bp.route("/token", methods=EVERY)
+@only("POST")
+def token() -> ResponseReturnValue:
+    return as_json(200, services().token.exchange(bodies.form(request), request.headers.get("Authorization")), {"Pragma": "no-cache", "Cache-Control": "no-store"})
+
+
+@bp.route("/oauth/revoke", methods=EVERY)
+@bp.route("/revoke", methods=EVERY)
+@only("POST")
+def revoke() -> ResponseReturnValue:
+    services().revocation.revoke(bodies.form(request), request.headers.get("Authorization"))
+    return as_json(200, {})
+
+
+@bp.route("/oauth/authorize", methods=EVERY)
+@bp.route("/authorize", methods=EVERY)
+@only("GET", "POST")
+def authorize() -> ResponseReturnValue:
+    """GET shows the page and changes nothing. POST is a person's answer, or the request itself (RFC 6749 §3.1)."""
+    if request.method != "POST":
+        return _ask(request.query_string)
+    sent = bodies.form(request)
+    if sent.get("transaction") is not None:
+        return _answer(sent)
+    return redirect(f"{url_for('oauth.authorize')}?{sessions.as_query(sent)}", 303)
+
+
+def _ask(query: bytes) -> ResponseReturnValue:
+    built, asked = services(), parameters.parse(query)
+    if built.authorize.automatic:
+        if request.method == "HEAD":
+            built.authorize.check(asked)
+            return "", 200
+        return redirect(built.authorize.approve_automatically(asked), 302)
+    found = built.authorize.check(asked)
+    user = sessions.signed_in()
+    if user is None or sessions.must_sign_in_again(found.prompts, asked):
+        return redirect(url_for("login.login", next=f"/oauth/authorize?{query.decode('ascii')}"), 302)
+    page = render_template(
+        "consent.html", client=found.client, username=user.username, redirect_uri=found.redirect_uri,
+        redirect_host=sessions.host_of(found.redirect_uri), loopback_only=sessions.is_loopback(found.redirect_uri),
+        scopes=[(scope, SCOPE_MEANINGS[scope]) for scope in found.scope.split()],
+        transaction=sessions.sign_transaction(query.decode("ascii")), csrf=sessions.csrf_token())
+    return page, 200, sessions.page_headers(form_action=sessions.origin_of(found.redirect_uri))
+
+
+def _answer(sent: Parameters) -> ResponseReturnValue:
+    """What the page said. Everything but the decision comes from the signed transaction; the form's other fields count for nothing."""
+    built = services()
+    sessions.require_same_site()
+    sessions.require_csrf(sent.get("csrf"))
+    user = sessions.signed_in()
+    if user is None:
+        raise FormExpired("You are no longer signed in. Go back to the application and start again.")
+    transaction = sessions.read_transaction(sent.required("transaction"))
+    if not built.single_use.claim(f"consent:{transaction.number}", transaction.expires_at, built.clock()):
+        raise FormExpired("This page was answered already. Go back to the application and start again.")
+    asked = parameters.parse(transaction.query.encode("ascii"))
+    if sent.get("decision") != "approve":
+        built.audit.record("oauth", "consent", "denied", client_id=asked.get("client_id"), user_id=user.user_id)
+        raise built.authorize.refuse(asked)
+    built.audit.record("oauth", "consent", "success", client_id=asked.get("client_id"), user_id=user.user_id)
+    return redirect(built.authorize.approve(asked, user.user_id), 303)

@@ -1,0 +1,91 @@
+"""The built objects, and how views reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flask import current_app
+
+from config.settings import Settings
+from mcp_server.audit import Audit
+from mcp_server.clock import Clock
+from mcp_server.llm.ports import LanguageModel
+from mcp_server.mcp.dispatcher import Dispatcher
+from mcp_server.mcp.tool import ToolRegistry
+from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
+from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.ports import ClientStore, GrantStore, InitialAccessTokenStore, SingleUseStore, UserStore
+from mcp_server.oauth.registration_endpoint import RegistrationEndpoint
+from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
+from mcp_server.oauth.revocations import Revocations
+from mcp_server.oauth.token_endpoint import TokenEndpoint
+from mcp_server.oauth.tokens import AccessTokens
+from mcp_server.rate_limiting.limits import Limit
+from mcp_server.web.bearer import Bearer
+from mcp_server.web.client_address import ClientAddress
+
+
+class Store(Protocol):
+    """A back end as the health page and the background work see it."""
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable."""
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a view or a command may use. Built in `app.py`, and only there."""
+
+    settings: Settings
+    clock: Clock
+    audit: Audit
+    state: Store
+    registry: Store
+    clients: ClientStore
+    users: UserStore
+    grants: GrantStore
+    initial_access_tokens: InitialAccessTokenStore
+    single_use: SingleUseStore
+    digests: Digests
+    passwords: Passwords
+    access_tokens: AccessTokens
+    revocations: Revocations
+    authorize: AuthorizeEndpoint
+    token: TokenEndpoint
+    revocation: RevocationEndpoint
+    registration: RegistrationEndpoint
+    metadata: dict[str, Any]
+    resource_metadata: dict[str, Any]
+    bearer: Bearer
+    client_address: ClientAddress
+    allowed_origins: frozenset[str]
+    mcp_limit: Limit
+    dispatcher: Dispatcher
+    tools: ToolRegistry
+    model: LanguageModel
+    write_access_line: Callable[[dict[str, Any]], None]
+    background: tuple[Callable[[], Callable[[], None]], ...] = ()
+    stops: list[Callable[[], None]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin the background work of this worker: following the revocations, sweeping what has expired."""
+        self.stops.extend(begin() for begin in self.background)
+
+    def close(self) -> None:
+        for stop in self.stops:
+            stop()
+        self.stops.clear()
+        self.state.close()
+        self.registry.close()
+
+
+def services() -> Services:
+    built: Services = current_app.extensions["services"]
+    return built

@@ -1,0 +1,151 @@
+"""A person in a browser: signed in or not, which form is theirs, and which request a form answers.
+
+The cookie is signed and short-lived. What an authorization page is about travels in it as a signed transaction, bound to
+the session: no form field of it is believed.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, current_app, request, session
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from config.settings import Settings
+from mcp_server.errors import FormExpired
+from mcp_server.oauth.credentials import derive_key, new_id
+from mcp_server.oauth.models import User
+from mcp_server.oauth.parameters import Parameters
+from mcp_server.oauth.redirect_uris import LOOPBACK
+from mcp_server.web.services import services
+
+LIFETIME = 1800
+"""Seconds a sign-in lasts."""
+TRANSACTION_LIFETIME = 600
+"""Seconds an authorization page can be answered."""
+STALE = "This page is out of date. Go back to the application and start again."
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """`query` is the authorization request as it came; `number` is used once."""
+
+    query: str
+    number: str
+    expires_at: float
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    secure = settings.issuer.startswith("https://")
+    keys = [derive_key(secret, "cookies v1").hex() for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
+    app.config.update(
+        SECRET_KEY=keys[0], SECRET_KEY_FALLBACKS=keys[1:], SESSION_COOKIE_NAME="__Host-session" if secure else "session",
+        SESSION_COOKIE_SECURE=secure, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_PATH="/")
+
+
+def sign_in(user: User) -> None:
+    """A new session: nothing of the one before is kept (session fixation)."""
+    session.clear()
+    session.update(user_id=user.user_id, session_id=new_id(), signed_in_at=services().clock(), csrf=secrets.token_urlsafe(24))
+
+
+def sign_out() -> None:
+    """End the session everywhere, also for a copy of the cookie."""
+    if session_id := session.get("session_id"):
+        services().revocations.revoke((f"session:{session_id}",), services().clock() + LIFETIME)
+    session.clear()
+
+
+def signed_in() -> User | None:
+    """The person of this session, if they are still there, enabled, and signed in not too long ago."""
+    built = services()
+    session_id, user_id = session.get("session_id"), session.get("user_id")
+    if not isinstance(session_id, str) or not isinstance(user_id, str):
+        return None
+    if built.clock() - session.get("signed_in_at", 0) > LIFETIME:
+        return None
+    user = built.users.find_by_id(user_id)
+    if user is None or user.disabled or built.revocations.any_revoked((f"session:{session_id}", f"user:{user_id}")):
+        return None
+    return user
+
+
+def must_sign_in_again(prompts: frozenset[str], asked: Parameters) -> bool:
+    """`prompt=login`, and not signed in since this request was first seen (a minute is enough for that)."""
+    fresh = services().clock() - session.get("signed_in_at", 0) <= 60  # noqa: PLR2004 see above
+    return "login" in prompts and not fresh
+
+
+def csrf_token() -> str:
+    token: str = session.setdefault("csrf", secrets.token_urlsafe(24))
+    return token
+
+
+def require_csrf(presented: str | None) -> None:
+    """Raises FormExpired when the form is not one that we gave to this browser."""
+    expected = session.get("csrf")
+    if not isinstance(expected, str) or not hmac.compare_digest((presented or "").encode(), expected.encode()):
+        raise FormExpired(STALE, detail="csrf")
+
+
+def require_same_site() -> None:
+    """A browser says where a form was sent from. Raises FormExpired for another site."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise FormExpired(STALE, detail="Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if origin not in (None, "null", services().settings.issuer, f"{request.scheme}://{request.host}"):
+        raise FormExpired(STALE, detail="Origin")
+
+
+def sign_transaction(query: str) -> str:
+    signed: str | bytes = _signer().dumps([query, new_id(), session["session_id"]])
+    return signed if isinstance(signed, str) else signed.decode()
+
+
+def read_transaction(signed: str) -> Transaction:
+    """Raises FormExpired for one that is old, changed, or of another session."""
+    try:
+        (query, number, session_id), signed_at = _signer().loads(signed, max_age=TRANSACTION_LIFETIME, return_timestamp=True)
+    except (BadData, ValueError):
+        raise FormExpired(STALE, detail="transaction") from None
+    if session_id != session.get("session_id"):
+        raise FormExpired(STALE, detail="transaction of another session")
+    return Transaction(query, number, signed_at.timestamp() + TRANSACTION_LIFETIME)
+
+
+def _signer() -> URLSafeTimedSerializer:
+    keys = [*current_app.config["SECRET_KEY_FALLBACKS"], current_app.config["SECRET_KEY"]]  # itsdangerous signs with the last
+    return URLSafeTimedSerializer(keys, salt="authorization transaction v1")
+
+
+def page_headers(form_action: str = "") -> dict[str, str]:
+    """For a page with a form. `form_action`: where its answer may be redirected to; Chromium holds redirects to it too."""
+    sources = f"'self' {form_action}".strip()
+    return {
+        "Content-Security-Policy":
+            f"default-src 'none'; style-src 'self'; form-action {sources}; frame-ancestors 'none'; base-uri 'none'",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+
+
+def origin_of(redirect_uri: str) -> str:
+    """As a CSP source: the origin, or the scheme where there is none."""
+    parts = urlsplit(redirect_uri)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+
+
+def host_of(redirect_uri: str) -> str:
+    return urlsplit(redirect_uri).netloc or redirect_uri
+
+
+def is_loopback(redirect_uri: str) -> bool:
+    return urlsplit(redirect_uri).hostname in LOOPBACK
+
+
+def as_query(parameters: Parameters) -> str:
+    return urlencode([*parameters.values.items(), *(("resource", resource) for resource in parameters.resources)])
