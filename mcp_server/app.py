@@ -58,7 +58,7 @@ INSTRUCTIONS = (
 )
 FOLLOW_SECONDS, SWEEP_SECONDS = 1.0, 60
 
-GRANTS = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
+GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
 """What the token endpoint serves, and so what the metadata names."""
 
 
@@ -77,8 +77,10 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, model: Language
     limits.init_app(
         app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
-    CORS(app, resources={path: {"origins": sorted(built.allowed_origins)} for path in (r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)")},
-         allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"], expose_headers=["WWW-Authenticate", "X-Request-ID"], max_age=600, always_send=False)
+    origins = {"origins": sorted(built.allowed_origins)}
+    CORS(app, resources=dict.fromkeys((r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)"), origins),
+         allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"], expose_headers=["WWW-Authenticate", "X-Request-ID"],
+         max_age=600, always_send=False)
     return app
 
 
@@ -106,10 +108,12 @@ def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | N
         single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), access_tokens=access_tokens, revocations=revocations,
         authorize=authorize, token=TokenEndpoint(server, audit),
         revocation=RevocationEndpoint(
-            server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit, clock=clock),
+            server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
+            clock=clock),
         registration=RegistrationEndpoint(
             mode=settings.dcr_mode, configured_token=settings.dcr_auth_token, initial_access_tokens=registry.initial_access_tokens,
-            clients=registry.clients, allowed_hosts=_redirect_hosts(settings), automatic=authorize.automatic, digests=digests, audit=audit, clock=clock),
+            clients=registry.clients, allowed_hosts=_redirect_hosts(settings), automatic=authorize.automatic, digests=digests, audit=audit,
+            clock=clock),
         metadata=authorization_server_metadata(settings.issuer, grant_types=server.grant_types, registration=settings.dcr_mode != "off"),
         resource_metadata=protected_resource_metadata(settings.issuer),
         bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),

@@ -31,7 +31,7 @@ STDERR = 2
 Step = Callable[[Settings], None]
 
 
-class Refused(Exception):  # noqa: N818 -- it is a sentence and an exit status, and not always an error of ours
+class Refused(Exception):
     """The server cannot start. The text says why, and what to do."""
 
     def __init__(self, text: str, status: int = CONFIGURATION_REFUSED) -> None:

@@ -65,7 +65,7 @@ class Number(fields.Float):
 class Flag(fields.Boolean):
     """true or false, also as text."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's signature
         folded = value.strip().lower() if isinstance(value, str) else value
         if folded is True or folded == "true":
             return True

@@ -127,7 +127,7 @@ class AuthorizationServer(AuthlibAuthorizationServer):
     def handle_response(self, status: int, body: Mapping[str, Any], headers: Iterable[tuple[str, str]]) -> EndpointResponse:
         return EndpointResponse(status, body or {}, dict(headers).get("Location"))
 
-    def handle_error_response(self, request: EndpointRequest, error: OAuth2Error) -> EndpointResponse:
+    def handle_error_response(self, request: EndpointRequest, error: OAuth2Error) -> EndpointResponse:  # noqa: ARG002 Authlib's signature
         raise ours(error) from error
 
 

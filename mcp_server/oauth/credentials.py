@@ -102,5 +102,5 @@ class Passwords:
 
     @staticmethod
     def _prehash(password: str) -> bytes:
-        """bcrypt reads 72 bytes and stops at NUL; a digest of the whole password has neither trap."""
+        """Digest the whole password first: bcrypt reads 72 bytes, and stops at NUL."""
         return base64.b64encode(hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest())

@@ -15,6 +15,9 @@ from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.models import Client
 from mcp_server.oauth.ports import ClientStore, ImportLedger
 
+FIRST_MILLISECONDS = 1e11
+"""A larger number of a moment is in milliseconds: in seconds it would be the year 5138."""
+
 
 class UnreadableClientFile(Exception):
     """The file is not what the templates write. Nothing was imported."""
@@ -83,7 +86,7 @@ def _text(value: object) -> str:
 def _moment(value: object, now: float) -> float:
     """Seconds (Python), milliseconds (TypeScript) or ISO 8601 (JavaScript)."""
     if isinstance(value, str):
-        return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(value).timestamp()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return value / 1000 if value > 1e11 else float(value)
+        return value / 1000 if value > FIRST_MILLISECONDS else float(value)
     return now

@@ -18,7 +18,7 @@ class SigningKeys:
     def __init__(self, secret: str, previous: Sequence[str] = ()) -> None:
         keys = [self._key(each) for each in (secret, *previous)]
         self.active = keys[0]
-        self.verifying = KeySet(keys)
+        self.verifying = KeySet([*keys])
 
     @staticmethod
     def _key(secret: str) -> OctKey:

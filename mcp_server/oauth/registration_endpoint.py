@@ -27,14 +27,15 @@ KEPT_AS_REGISTERED = ("client_uri", "logo_uri", "tos_uri", "policy_uri", "contac
 
 
 def _words(most: int, **kwargs: Any) -> fields.String:
-    return fields.String(validate=[validate.Length(max=most), validate.Regexp(r"^[^\x00-\x1f\x7f]*$", error="Must not have control characters.")], **kwargs)
+    printable = validate.Regexp(r"^[^\x00-\x1f\x7f]*$", error="Must not have control characters.")
+    return fields.String(validate=[validate.Length(max=most), printable], **kwargs)
 
 
 def _web_page() -> fields.String:
     return fields.String(validate=[validate.Length(max=2000), validate.Regexp(r"^https?://[!-~]+$", error="Must be an http or https URL.")])
 
 
-def _names() -> fields.List:
+def _names() -> fields.List[str]:
     return fields.List(fields.String(validate=validate.Length(max=200)), validate=validate.Length(max=20))
 
 
@@ -145,7 +146,8 @@ class RegistrationEndpoint:
         served = tuple(grant for grant in self._grant_types if grant in asked)
         if not {"authorization_code", "client_credentials"} & set(served):
             raise InvalidClientMetadata(
-                f"grant_types: a client registers here for {', '.join(self._grant_types)}; others are created by the operator (flask clients create).")
+                f"grant_types: a client registers here for {', '.join(self._grant_types)}; others are created by the operator, "
+                "with flask clients create.")
         return served
 
     def _redirect_uris_from(self, metadata: Mapping[str, Any], grant_types: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from authlib.oauth2.rfc7009 import RevocationEndpoint as AuthlibRevocationEndpoint
 
 from mcp_server.audit import Audit
@@ -30,7 +32,7 @@ class _FoundToken:
 
 
 class RevocationEndpoint(AuthlibRevocationEndpoint):
-    CLIENT_AUTH_METHODS = list(METHODS)
+    CLIENT_AUTH_METHODS: ClassVar[list[str]] = list(METHODS)
 
     def __init__(
         self, server: AuthorizationServer, *, access_tokens: AccessTokens, refresh_tokens: RefreshTokenStore, digests: Digests,
@@ -66,7 +68,7 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):
             raise InvalidGrant("The token was issued to another client.")
         return found
 
-    def query_token(self, token_string: str, token_type_hint: str) -> _FoundToken | None:
+    def query_token(self, token_string: str, token_type_hint: str) -> _FoundToken | None:  # noqa: ARG002 Authlib's signature
         claims = self._access_tokens.read(token_string)
         if claims is not None:
             return _FoundToken(str(claims.get("client_id")), str(claims.get("jti")), float(claims.get("exp", 0)) + LEEWAY, "access_token")
@@ -76,7 +78,7 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):
                 return _FoundToken(found.client_id, found.grant_id, found.expires_at + self._access_tokens.lifetime, "refresh_token")
         return None
 
-    def revoke_token(self, token: _FoundToken, request: EndpointRequest) -> None:
+    def revoke_token(self, token: _FoundToken, request: EndpointRequest) -> None:  # noqa: ARG002 Authlib's signature
         """A refresh token takes the whole grant with it, access tokens too (RFC 7009 §2.1)."""
         self._revocations.revoke((token.revocable_id,), token.until)
         self._audit.record("oauth", "token_revoked", "success", client_id=token.client_id, kind=token.kind, revoked_id=token.revocable_id)

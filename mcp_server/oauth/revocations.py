@@ -19,8 +19,13 @@ CANNOT_TELL = "The server cannot check at the moment whether this token was revo
 
 
 class Revocations:
-    """`fail_mode` decides when neither the copy nor the ledger can be asked: `closed`, `bounded` (memory is trusted for
-    `max_staleness` seconds after it was last in step), or `open`."""
+    """Asked on every request, followed every second.
+
+    `fail_mode` decides when neither the copy nor the ledger can be asked: `closed`, `bounded` (memory is trusted for
+    `max_staleness` seconds after it was last in step), or `open`.
+    """
+
+    SWEPT_ABOVE = 1000
 
     def __init__(
         self, ledger: RevocationLedger, copy: RevocationCopy, clock: Clock, *, fail_mode: str, max_staleness: int,
@@ -115,7 +120,7 @@ class Revocations:
             self._memory[revocation.revoked_id] = revocation.until
             self._sequence = max(self._sequence, revocation.sequence)
         now = self._clock()
-        if len(self._memory) > 1000:
+        if len(self._memory) > self.SWEPT_ABOVE:
             self._memory = {each: until for each, until in self._memory.items() if until > now}
 
     def _refill(self, now: float) -> None:

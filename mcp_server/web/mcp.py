@@ -74,8 +74,11 @@ def _count_the_others(built: Services, principal: Principal | None, more: int) -
 
 
 def _may_come_without_a_token(built: Services, environ: Mapping[str, Any]) -> bool:
-    """Whether the body is worth reading: three real clients break when `initialize` succeeds and the challenge comes later,
-    and all of them offer text/event-stream; the guide's own check by curl does not."""
+    """Whether the body is worth reading.
+
+    Three real clients break when `initialize` succeeds and the challenge comes later, and all of them offer
+    text/event-stream; the guide's own check by curl does not.
+    """
     mode = built.settings.mcp_open_initialize
     return mode == "always" or (mode == "auto" and "text/event-stream" not in environ.get("HTTP_ACCEPT", ""))
 

@@ -34,7 +34,8 @@ def register() -> ResponseReturnValue:
 @bp.route("/token", methods=EVERY)
 @only("POST")
 def token() -> ResponseReturnValue:
-    return as_json(200, services().token.exchange(bodies.form(request), request.headers.get("Authorization")), {"Pragma": "no-cache", "Cache-Control": "no-store"})
+    answer = services().token.exchange(bodies.form(request), request.headers.get("Authorization"))
+    return as_json(200, answer, {"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
 @bp.route("/oauth/revoke", methods=EVERY)
@@ -67,7 +68,7 @@ def _ask(query: bytes) -> ResponseReturnValue:
         return redirect(built.authorize.approve_automatically(asked), 302)
     found = built.authorize.check(asked)
     user = sessions.signed_in()
-    if user is None or sessions.must_sign_in_again(found.prompts, asked):
+    if user is None or sessions.must_sign_in_again(found.prompts):
         return redirect(url_for("login.login", next=f"/oauth/authorize?{query.decode('ascii')}"), 302)
     page = render_template(
         "consent.html", client=found.client, username=user.username, redirect_uri=found.redirect_uri,

@@ -28,13 +28,10 @@ from mcp_server.web.client_address import ClientAddress
 
 
 class Store(Protocol):
-    """A back end as the health page and the background work see it."""
+    """A back end as the health page sees it."""
 
     def ping(self) -> None:
         """Raises StoreUnavailable."""
-
-    def sweep(self, now: float) -> None:
-        """Forget what has expired."""
 
     def close(self) -> None: ...
 

@@ -26,6 +26,8 @@ LIFETIME = 1800
 """Seconds a sign-in lasts."""
 TRANSACTION_LIFETIME = 600
 """Seconds an authorization page can be answered."""
+JUST_SIGNED_IN = 60
+"""Seconds in which a sign-in counts as fresh."""
 STALE = "This page is out of date. Go back to the application and start again."
 
 
@@ -73,9 +75,9 @@ def signed_in() -> User | None:
     return user
 
 
-def must_sign_in_again(prompts: frozenset[str], asked: Parameters) -> bool:
-    """`prompt=login`, and not signed in since this request was first seen (a minute is enough for that)."""
-    fresh = services().clock() - session.get("signed_in_at", 0) <= 60  # noqa: PLR2004 see above
+def must_sign_in_again(prompts: frozenset[str]) -> bool:
+    """`prompt=login`, and the last sign-in was not for this request: the page comes back here right after it."""
+    fresh = services().clock() - session.get("signed_in_at", 0) <= JUST_SIGNED_IN
     return "login" in prompts and not fresh
 
 

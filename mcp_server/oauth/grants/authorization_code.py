@@ -41,7 +41,7 @@ class StoredCode:
 class S256Challenge(CodeChallenge):
     """PKCE for every client but one that an operator exempted (RFC 7636; OAuth 2.1 §4.1.1)."""
 
-    def validate_code_challenge(self, grant: AuthorizationCodeGrant, redirect_uri: str) -> None:
+    def validate_code_challenge(self, grant: AuthorizationCodeGrant, redirect_uri: str) -> None:  # noqa: ARG002 Authlib's signature
         parameters, client = grant.request.parameters, grant.client.model
         challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
         if challenge is None and method is None and not client.pkce_required and client.confidential:
@@ -51,7 +51,7 @@ class S256Challenge(CodeChallenge):
         if not pkce.CHALLENGE.fullmatch(challenge):
             raise InvalidRequest("The code_challenge is not a base64url SHA-256 digest of 43 characters.")
 
-    def validate_code_verifier(self, grant: AuthorizationCodeGrant, result: object) -> None:
+    def validate_code_verifier(self, grant: AuthorizationCodeGrant, result: object) -> None:  # noqa: ARG002 Authlib's signature
         challenge = grant.request.authorization_code.model.code_challenge
         verifier = grant.request.parameters.get("code_verifier")
         if challenge is None:
@@ -69,7 +69,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
     request: EndpointRequest
 
     @classmethod
-    def check_authorization_endpoint(cls, request: EndpointRequest) -> bool:
+    def check_authorization_endpoint(cls, request: EndpointRequest) -> bool:  # noqa: ARG003 Authlib's signature
         """Always ours: `response_type` is judged after the redirect URI, so that the error can be redirected."""
         return True
 
@@ -149,8 +149,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         raise InvalidGrant(CODE_REFUSED, detail="unknown, expired or of another client")
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Everything was checked; now use the code up. That comes last, and before the tokens are made: a code can be
-        lost to a failure in between, which is the right trade against being used twice."""
+        """Use the code up, now that everything was checked, and before the tokens are made.
+
+        So a code can be lost to a failure in between, which is the right trade against being used twice.
+        """
         stored: StoredCode = self.request.authorization_code
         parts, code, client = self.parts, stored.model, self.request.client.model
         resources.require_ours(self.request.parameters.resources, parts.issuer)

@@ -15,7 +15,7 @@ from mcp_server.oauth.credentials import new_secret
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.models import RefreshToken, Rotation
 
-TOKEN_REFUSED = "The refresh token is not valid. A person must approve again."
+REFUSED = "The refresh token is not valid. A person must approve again."
 
 
 class StoredRefreshToken:
@@ -42,7 +42,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
             found = self.parts.refresh_tokens.find(digest, self.parts.clock())
             if found is not None and found.client_id == self.request.client.get_client_id():
                 return StoredRefreshToken(digest, found)
-        raise InvalidGrant(TOKEN_REFUSED, detail="unknown, expired or of another client")
+        raise InvalidGrant(REFUSED, detail="unknown, expired or of another client")
 
     def _validate_token_scope(self, token: StoredRefreshToken) -> None:
         scopes.narrowed(self.request.parameters.get("scope"), token.model.scope)
@@ -52,7 +52,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
         stored: StoredRefreshToken = self.request.refresh_token
         parts, token = self.parts, stored.model
         if not parts.may_still_act(token.subject, token.client_id, token.grant_id):
-            raise InvalidGrant(TOKEN_REFUSED, detail="the person or the grant is gone")
+            raise InvalidGrant(REFUSED, detail="the person or the grant is gone")
         successor = self._rotate(stored)
         scope = scopes.narrowed(self.request.parameters.get("scope"), token.scope)
         parts.audit.record("oauth", "token_refreshed", "success", client_id=token.client_id, user_id=token.subject,
@@ -61,8 +61,10 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
                                          refresh_token=successor), []
 
     def _rotate(self, stored: StoredRefreshToken) -> str:
-        """The successor, of the same scope and with the same end. A reuse revokes the grant: the client proved itself, so
-        either it or a thief holds an old copy (OAuth 2.1 §4.3.1)."""
+        """The successor, of the same scope and with the same end.
+
+        A reuse revokes the grant: the client proved itself, so either it or a thief holds an old copy (OAuth 2.1 §4.3.1).
+        """
         parts, token = self.parts, stored.model
         successor = new_secret()
         became = parts.refresh_tokens.rotate(
@@ -72,7 +74,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
             parts.revocations.revoke((token.grant_id,), token.expires_at)
             parts.audit.record("security", "refresh_token_reused", "denied", client_id=token.client_id, user_id=token.subject,
                                grant_id=token.grant_id)
-            raise InvalidGrant(TOKEN_REFUSED, detail="reused")
+            raise InvalidGrant(REFUSED, detail="reused")
         if became is Rotation.UNKNOWN:
-            raise InvalidGrant(TOKEN_REFUSED, detail="expired meanwhile")
+            raise InvalidGrant(REFUSED, detail="expired meanwhile")
         return successor

@@ -1,0 +1,161 @@
+"""`flask clients`: the applications that may ask for tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from mcp_server.cli import client_metadata, form_values
+from mcp_server.cli.command import Group, record, services
+from mcp_server.cli.output import as_json, moment, plain, print_json, print_record, print_rows, remark, table
+from mcp_server.cli.users import end_of_all_tokens
+from mcp_server.oauth.credentials import new_id, new_secret
+from mcp_server.oauth.models import Client
+
+DEFAULT_GRANTS = ("authorization_code", "refresh_token")
+NO_PKCE = ("PKCE is not required of this client. Whoever intercepts a code still needs the client secret, but turn PKCE on again once "
+           "ServiceNow's OAuth record has Public Client ticked and the code challenge method S256: flask clients update ID --pkce")
+
+clients = Group("clients", help="Register, list and revoke applications.")
+
+
+@clients.command("create")
+@click.option("--name", required=True, help="What the person who approves will read.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URL", help="Where codes may be sent; compared exactly. May be repeated.")
+@click.option("--servicenow", "instances", multiple=True, metavar="URL",
+              help="A ServiceNow instance, https://INSTANCE.service-now.com: adds /oauth_redirect.do and /mcp_redirect.do.")
+@click.option("--grant", "grants", multiple=True, metavar="GRANT", help=f"A grant type. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
+@click.option("--public", is_flag=True, help="Without a secret: for a program on people's own machines.")
+@click.option("--no-pkce", is_flag=True, help="Do not require PKCE. Only for a client with a secret, such as ServiceNow without Public Client ticked.")
+@click.option("--scope", help="What it may ask for, comma separated. Default: everything.")
+@as_json
+def create(*, name: str, redirect_uris: Sequence[str], instances: Sequence[str], grants: Sequence[str], public: bool, no_pkce: bool,
+           scope: str | None, as_json: bool) -> None:
+    """Register a client by hand, and print what is typed into ServiceNow's Manual Registration form."""
+    built = services()
+    secret = None if public else new_secret()
+    client = client_metadata.client(
+        client_id=new_id(), created_at=float(int(built.clock())), name=name, redirect_uris=redirect_uris, instances=instances,
+        grants=grants or DEFAULT_GRANTS, served=built.metadata["grant_types_supported"], scope=scope, pkce_required=not no_pkce,
+        client_secret_digest=None if secret is None else built.digests.digest("client", secret))
+    built.clients.add(client)
+    record("client_created", client_id=client.client_id, client_name=client.client_name, redirect_uris=list(client.redirect_uris),
+           pkce_required=client.pkce_required)
+    form = form_values.manual_registration(built, client, secret)
+    if as_json:
+        print_json(_shown(client) | {"client_secret": secret, "form": form})
+    else:
+        click.echo(f"Registered {plain(client.client_name)}. In ServiceNow choose Manual Registration and type:\n")
+        print_record(form, as_json=False, secrets=("Client Secret",))
+    if no_pkce:
+        remark(f"\nWarning: {NO_PKCE.replace(' ID ', f' {client.client_id} ')}")
+
+
+@clients.command("list")
+@as_json
+def list_clients(*, as_json: bool) -> None:
+    """Show every registered client, newest first."""
+    rows = [_shown(client) for client in services().clients.all()]
+    print_rows(rows, ("client_id", "client_name", "kind", "origin", "pkce_required", "created_at"), as_json=as_json,
+               none="There is no client yet. ServiceNow registers itself (flask servicenow connect), or: flask clients create --help")
+
+
+@clients.command("show")
+@click.argument("client_id", metavar="ID")
+@as_json
+def show(client_id: str, *, as_json: bool) -> None:
+    """Show one client, and its approvals that are in force."""
+    built, client = services(), _existing(client_id)
+    grants = [{"grant_id": grant.grant_id, "subject": grant.subject, "scope": grant.scope, "expires_at": moment(grant.expires_at)}
+              for grant in built.grants.all(built.clock())
+              if grant.client_id == client_id and not built.revocations.any_revoked((grant.grant_id, f"user:{grant.subject}"))]
+    shown = _shown(client)
+    if as_json:
+        print_json(shown | {"grants": grants})
+        return
+    print_record(shown, as_json=False)
+    if grants:
+        click.echo("")
+        table([["GRANT ID", "SUBJECT", "SCOPE", "EXPIRES AT"], *([plain(value) for value in grant.values()] for grant in grants)])
+
+
+@clients.command("revoke")
+@click.argument("client_id", metavar="ID")
+def revoke(client_id: str) -> None:
+    """Remove a client, and end all of its tokens at once."""
+    client = _existing(client_id)
+    remove_client(client)
+    record("client_revoked", client_id=client_id, client_name=client.client_name)
+    remark(f"{plain(client.client_name)} is removed, and all of its tokens are revoked.")
+
+
+def remove_client(client: Client) -> None:
+    """Revoked first: a client that is gone must not leave tokens that work."""
+    built = services()
+    built.revocations.revoke((f"client:{client.client_id}",), until=end_of_all_tokens())
+    built.clients.remove(client.client_id)
+
+
+@clients.command("rotate-secret")
+@click.argument("client_id", metavar="ID")
+@click.option("--keep-old", is_flag=True, help="The former secret works too, until flask clients update ID --drop-old-secret.")
+@as_json
+def rotate_secret(client_id: str, *, keep_old: bool, as_json: bool) -> None:
+    """Give a client another secret, and print it once. Its tokens stay valid."""
+    built, client = services(), _existing(client_id)
+    if not client.confidential:
+        raise click.ClickException("This client is public: it has no secret.")
+    secret = new_secret()
+    former = client.client_secret_digests[:1] if keep_old else ()
+    _replace(replace(client, client_secret_digests=(built.digests.digest("client", secret), *former)))
+    record("client_secret_rotated", client_id=client_id, kept_old=keep_old)
+    print_record({"client_id": client_id, "client_secret": secret, "secrets_in_force": 1 + len(former)}, as_json=as_json, secrets=("client_secret",))
+    if keep_old:
+        remark(f"\nThe former secret still works. When ServiceNow has the new one: flask clients update {client_id} --drop-old-secret")
+
+
+@clients.command("update")
+@click.argument("client_id", metavar="ID")
+@click.option("--pkce/--no-pkce", "pkce", default=None, help="Whether PKCE is required. --no-pkce only for a client with a secret.")
+@click.option("--drop-old-secret", is_flag=True, help="End the overlap that rotate-secret --keep-old began: the newest secret alone works.")
+@as_json
+def update(client_id: str, *, pkce: bool | None, drop_old_secret: bool, as_json: bool) -> None:
+    """Change what is required of a client."""
+    client = _existing(client_id)
+    if pkce is None and not drop_old_secret:
+        raise click.UsageError("Say what to change: --pkce, --no-pkce or --drop-old-secret.")
+    if pkce is not None:
+        client_metadata.require_pkce_of_public(public=not client.confidential, pkce_required=pkce)
+        client = replace(client, pkce_required=pkce)
+    if drop_old_secret:
+        client = replace(client, client_secret_digests=client.client_secret_digests[:1])
+    _replace(client)
+    record("client_updated", client_id=client_id, pkce_required=client.pkce_required, secrets_in_force=len(client.client_secret_digests))
+    print_record(_shown(client), as_json=as_json)
+    if pkce is False:
+        remark(f"\nWarning: {NO_PKCE.replace(' ID ', f' {client_id} ')}")
+
+
+def _existing(client_id: str) -> Client:
+    client = services().clients.find(client_id)
+    if client is None:
+        raise click.ClickException(f"There is no client {client_id!r}. flask clients list shows those there are.")
+    return client
+
+
+def _replace(client: Client) -> None:
+    if not services().clients.replace(client):
+        raise click.ClickException(f"There is no client {client.client_id!r} any more.")
+
+
+def _shown(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id, "client_name": client.client_name, "kind": "confidential" if client.confidential else "public",
+        "origin": client.origin, "created_at": moment(client.created_at), "redirect_uris": list(client.redirect_uris),
+        "grant_types": list(client.grant_types), "scope": client.scope, "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "pkce_required": client.pkce_required, "secrets_in_force": len(client.client_secret_digests),
+        "client_uri": client.metadata.get("client_uri"),
+    }

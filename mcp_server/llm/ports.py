@@ -1,0 +1,70 @@
+"""What a tool may ask of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from mcp_server.deadline import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question to a model.
+
+    `schema` is a JSON Schema that the answer must satisfy. `max_tokens` bounds the answer. `temperature` None: the
+    model's own. `model` None: the configured default.
+    """
+
+    messages: Sequence[Message]
+    model: str | None = None
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = 512
+    temperature: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answered. `complete` is False when it ran into `max_tokens`. Token counts and seconds are the back end's own."""
+
+    text: str
+    model: str
+    complete: bool
+    back_end: str = ""
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    load_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """`back_end` is what answers: `ollama`, `llama-cpp`, `embedded`. `problem` says what to do when it does not."""
+
+    back_end: str
+    available: bool
+    model: str | None = None
+    models: tuple[str, ...] = ()
+    problem: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+OnToken = Callable[[int], None]
+"""Called with the number of tokens written so far."""
+
+
+class LanguageModel(Protocol):
+    """Any back end. `answer` ends before the deadline, whatever the model server does, and frees its slot when it does not."""
+
+    def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
+        """Raises a ModelError."""
+
+    def status(self, deadline: Deadline) -> ModelStatus:
+        """Never raises."""

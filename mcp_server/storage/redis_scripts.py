@@ -1,0 +1,114 @@
+"""What must happen in one step in Redis. The last argument of each script is the run id of the Redis it runs in.
+
+Numbers are compared as numbers and stored as they came, so that no digit of a time is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class Script:
+    """A Lua script, and the digest by which Redis knows it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+ADD_RECORD = Script("""
+local key, ttl = KEYS[1], ARGV[1]
+for i = 2, #ARGV - 1, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', key, ttl)
+""")
+"""key; ttl, then field and value in turn"""
+
+CLAIM_CODE = Script("""
+local code = redis.call('HMGET', KEYS[1], 'expires_at', 'claimed')
+if not code[1] or tonumber(code[1]) <= tonumber(ARGV[1]) or code[2] == '1' then return 0 end
+redis.call('HSET', KEYS[1], 'claimed', '1')
+return 1
+""")
+"""code; now"""
+
+CLAIM_ONCE = Script("""
+local taken_until = redis.call('GET', KEYS[1])
+if taken_until and tonumber(taken_until) > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+""")
+"""id; now, until, ttl"""
+
+ROTATE = Script("""
+local now, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
+local old = redis.call('HMGET', KEYS[1], 'expires_at', 'rotated_at', 'dead', 'successor')
+if not old[1] or tonumber(old[1]) <= now then return 'unknown' end
+if old[3] == '1' then return 'reused' end
+local outcome = 'rotated'
+if old[2] == '' then
+    redis.call('HSET', KEYS[1], 'rotated_at', ARGV[1])
+else
+    if grace <= 0 or now - tonumber(old[2]) > grace or not old[4] then return 'reused' end
+    local former = ARGV[3] .. old[4]
+    local unused = redis.call('HMGET', former, 'expires_at', 'rotated_at', 'dead')
+    if not unused[1] or tonumber(unused[1]) <= now or unused[2] ~= '' or unused[3] == '1' then return 'reused' end
+    redis.call('HSET', former, 'dead', '1')
+    outcome = 'repeated'
+end
+redis.call('HSET', KEYS[1], 'successor', ARGV[4])
+redis.call('HSET', KEYS[2], 'record', ARGV[5], 'expires_at', ARGV[6], 'rotated_at', ARGV[7], 'dead', ARGV[8])
+redis.call('PEXPIRE', KEYS[2], ARGV[9])
+return outcome
+""")
+"""token, successor; now, grace, prefix of token keys, the successor's digest, record, expires_at, rotated_at, dead, ttl"""
+
+PUT_REVOCATIONS = Script("""
+for i, key in ipairs(KEYS) do
+    local known = redis.call('GET', key)
+    if not known or tonumber(known) < tonumber(ARGV[2 * i - 1]) then
+        redis.call('SET', key, ARGV[2 * i - 1], 'PX', ARGV[2 * i])
+    end
+end
+return ARGV[#ARGV]
+""")
+"""ids; until and ttl of each in turn → run id"""
+
+MARK_COMPLETE = Script("""
+if ARGV[1] ~= '' and ARGV[1] ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
+return 1
+""")
+"""marker; run id that the copy was put into, ttl"""
+
+ADMIT = Script("""
+local now, counted = tonumber(ARGV[1]), tonumber(ARGV[2])
+local last = #KEYS - counted
+local revoked = 0
+if last > 1 and redis.call('EXISTS', unpack(KEYS, 2, last)) > 0 then
+    for i = 2, last do
+        local revoked_until = redis.call('GET', KEYS[i])
+        if revoked_until and tonumber(revoked_until) > now then revoked = 1 end
+    end
+end
+local complete = redis.call('GET', KEYS[1]) == ARGV[4] and 1 or 0
+local hits = 0
+if counted == 1 then
+    local answer = redis.pcall('INCR', KEYS[#KEYS])
+    if type(answer) == 'number' then
+        hits = answer
+        if hits == 1 then redis.call('PEXPIRE', KEYS[#KEYS], ARGV[3]) end
+    elseif not (string.find(answer.err, 'OOM', 1, true) or string.find(answer.err, 'READONLY', 1, true)
+                or string.find(answer.err, 'MISCONF', 1, true)) then
+        return answer
+    end
+end
+return {revoked, complete, hits}
+""")
+"""marker, ids, the counter's window; now, 1 to count or 0, ttl. A Redis that takes no writes still says what is revoked"""
+
+GET_ALL = Script("""
+local found = {}
+for i, key in ipairs(KEYS) do found[i] = redis.call('GET', key) end
+return found
+""")
+"""keys; → values"""

@@ -1,0 +1,35 @@
+"""The tables of the SQLite file of the hot state. `hits` are the MCP requests, `limits` what Flask-Limiter counts."""
+
+from __future__ import annotations
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS grants (grant_id TEXT PRIMARY KEY, expires_at REAL NOT NULL, created_at REAL NOT NULL, record BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS grants_expiry ON grants (expires_at)",
+    """CREATE TABLE IF NOT EXISTS authorization_codes
+    (code_digest TEXT PRIMARY KEY, expires_at REAL NOT NULL, claimed INTEGER NOT NULL, record BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS authorization_codes_expiry ON authorization_codes (expires_at)",
+    """CREATE TABLE IF NOT EXISTS refresh_tokens
+    (token_digest TEXT PRIMARY KEY, expires_at REAL NOT NULL, rotated_at REAL, dead INTEGER NOT NULL, successor_digest TEXT, record BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS refresh_tokens_expiry ON refresh_tokens (expires_at)",
+    "CREATE TABLE IF NOT EXISTS single_use (single_use_id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS single_use_expiry ON single_use (expires_at)",
+    "CREATE TABLE IF NOT EXISTS revocations (revoked_id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS revocations_expiry ON revocations (expires_at)",
+    "CREATE TABLE IF NOT EXISTS revocations_complete (only_row INTEGER PRIMARY KEY CHECK (only_row = 1))",
+    "CREATE TABLE IF NOT EXISTS hits (counter_window TEXT PRIMARY KEY, expires_at REAL NOT NULL, hits INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS hits_expiry ON hits (expires_at)",
+    "CREATE TABLE IF NOT EXISTS limits (name TEXT PRIMARY KEY, expires_at REAL NOT NULL, hits INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS limits_expiry ON limits (expires_at)",
+)
+
+SWEPT_AT_ONCE = 500
+SWEPT = (
+    ("grants", "grant_id"),
+    ("authorization_codes", "code_digest"),
+    ("refresh_tokens", "token_digest"),
+    ("single_use", "single_use_id"),
+    ("revocations", "revoked_id"),
+    ("hits", "counter_window"),
+    ("limits", "name"),
+)
+"""Each table whose rows expire, and its key."""
