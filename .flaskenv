@@ -1,0 +1,1 @@
+FLASK_APP=mcp_server.command_line

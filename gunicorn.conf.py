@@ -1,0 +1,127 @@
+"""How many requests at once, and how long each may take. Nothing about the application.
+
+Read by `gunicorn wsgi:app`, which is how bin/serve, systemd and supervisor all start it.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gevent
+from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped] # it ships no types
+
+from config import logs
+from config.settings import ConfigurationError, Settings
+
+try:
+    settings = Settings.from_environ(os.environ, env_file=Path(".env"))  # noqa: TID251 -- the environment is read here
+except ConfigurationError as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(error.EXIT_STATUS)
+
+logs.configure(settings.log_level, settings.log_format)
+PREPARE = (sys.executable, "-m", "mcp_server.prepare")
+DRAIN_IDLE = 2  # seconds for which a stopping worker still waits for the next request of an idle connection
+
+
+class DrainingWorker(GeventWorker):  # type: ignore[misc] # the same
+    """Ends idle keep-alive connections when it stops.
+
+    gunicorn's own worker waits until the last of them ends by itself: 95 seconds here, so that every stop and every
+    reload would last the whole graceful_timeout. A busy connection is told `Connection: close` with its next answer.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: WeakKeyDictionary[gevent.Timeout, Any] = WeakKeyDictionary()
+
+    def timeout_ctx(self) -> gevent.Timeout:
+        """Entered by gunicorn while it waits for the head of a request."""
+        timeout = gevent.Timeout(self.cfg.keepalive if self.alive else DRAIN_IDLE, False)
+        self._waiting[timeout] = gevent.getcurrent()
+        return timeout
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        gevent.spawn_later(DRAIN_IDLE, self._end_waiting)
+
+    def _end_waiting(self) -> None:
+        for timeout, greenlet in list(self._waiting.items()):
+            gevent.get_hub().loop.run_callback(_expire, timeout, greenlet)
+
+
+def _expire(timeout: gevent.Timeout, greenlet: Any) -> None:
+    if timeout.pending:  # it may have gone on to a request since
+        greenlet.throw(timeout)
+
+
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+worker_class = DrainingWorker
+workers = settings.web_concurrency
+worker_connections = 2000  # greenlets of one worker; a waiting model call and an open stream hold one each
+
+# Off: a worker patches itself for gevent before it loads the application, and a reload must load the new code.
+preload_app = False
+
+# cloudflared keeps its connections to us for 90 s. Were ours shorter, it would now and then send a request into a
+# connection that we are closing, and its caller would see a 502. The price: the head of a request may take as long.
+keepalive = 95
+
+timeout = 60  # seconds without a sign of life from a worker, not of a request
+graceful_timeout = math.ceil(settings.llm_timeout) + 5  # 30 by default: every tool call in flight may end
+
+limit_request_line = 8190  # long authorization requests
+limit_request_fields = 60
+limit_request_field_size = 16380  # long tokens
+
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- memory: a slow disk must not look like a hung worker
+control_socket_disable = True  # it would be made in the home folder, which the service does not have
+accesslog = None  # the application writes its own line for each request
+errorlog = None  # config.logs renders gunicorn's lines
+loglevel = settings.log_level.lower()
+forwarded_allow_ips = ",".join(settings.trusted_proxies)  # whose X-Forwarded-Proto decides the scheme
+
+
+def on_starting(server: Any) -> None:
+    """Prepare in another process: workers are forked from this one, and psycopg and redis must not be imported unpatched."""
+    status = subprocess.run(PREPARE, check=False).returncode  # noqa: S603 -- a constant
+    if status:
+        sys.exit(status)
+    _check_before_reload(server)
+
+
+def _check_before_reload(server: Any) -> None:
+    reload = server.reload
+
+    def checked() -> None:
+        """A broken configuration would end this process, and all workers with it."""
+        check = subprocess.run([*PREPARE, "--check"], check=False, capture_output=True, text=True)  # noqa: S603 -- a constant
+        if check.returncode:
+            server.log.error("Reload refused, the old workers go on: %s", " ".join(check.stderr.split()))
+        else:
+            reload()
+
+    server.reload = checked
+
+
+def pre_request(_worker: Any, _request: Any) -> None:
+    """Let the others run: a connection whose next request has arrived is served again at once, and nothing else switches."""
+    gevent.sleep(0)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Streams ask `worker.alive`; the background work begins in the process that does it."""
+    extensions = getattr(worker.wsgi, "extensions", {})
+    extensions["gunicorn_worker"] = worker
+    if services := extensions.get("services"):
+        services.start()
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Close what the worker opened."""
+    if services := getattr(getattr(worker, "wsgi", None), "extensions", {}).get("services"):
+        services.close()
