@@ -56,12 +56,12 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def line_writer(path: Path | None, format: str = "json") -> Write:
-    """Return what writes a record as one line: JSON into the file at `path`; to stdout, in `format`, when it is None.
+def line_writer(path: Path | None, format: str = "json", descriptor: int = STDOUT) -> Write:
+    """Return what writes a record as one line: JSON into the file at `path`; to `descriptor`, in `format`, when it is None.
 
     A record without a timestamp gets one.
     """
-    return _ToStdout(RENDERERS[format]) if path is None else _ToFile(path)
+    return _ToDescriptor(RENDERERS[format], descriptor) if path is None else _ToFile(path)
 
 
 def write_all(descriptor: int, line: bytes) -> None:
@@ -90,10 +90,10 @@ def _with_timestamp(record: dict[str, Any]) -> dict[str, Any]:
     return {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), **record}
 
 
-class _ToStdout:
-    def __init__(self, render: Callable[[Event], bytes]) -> None:
+class _ToDescriptor:
+    def __init__(self, render: Callable[[Event], bytes], descriptor: int) -> None:
         self._render = render
-        self._output = _Output(STDOUT)
+        self._output = _Output(descriptor)
 
     def __call__(self, record: dict[str, Any]) -> None:
         self._output.msg(self._render(_with_timestamp(record)))

@@ -1,0 +1,3 @@
+from tests.running import gateway
+
+__all__ = ["gateway"]
