@@ -6,8 +6,8 @@ knowledge/      articles and their search            rate_limiting/  how many re
 storage/        SQLite, Redis, PostgreSQL            web/      Flask; the only code that knows HTTP
 cli/            operator commands                    app.py    where every object is built and joined
 
-Imports point down: app, then web and cli, then tools and storage, then oauth, mcp, llm, knowledge and rate_limiting,
-then principal, audit and validation, then errors, deadline, concurrency and clock, then config.
+Imports point down: app, then cli, then web, then tools and storage, then oauth, mcp, llm and knowledge, then principal,
+rate_limiting, audit and validation, then errors, deadline, concurrency and clock, then config.
 """
 
 __version__ = "0.1.0"

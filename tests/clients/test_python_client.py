@@ -52,11 +52,13 @@ def provider(url, person, storage):
 
 async def use(url, person, mode):
     storage = InMemory()
-    async with httpx2.AsyncClient(auth=provider(url, person, storage), timeout=30) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-            tools = [tool.name for tool in (await client.list_tools()).tools]
-            result = await client.call_tool("echo", {"message": "hello from a real client"})
-            return client.protocol_version, tools, result, storage
+    async with (
+        httpx2.AsyncClient(auth=provider(url, person, storage), timeout=30) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        result = await client.call_tool("echo", {"message": "hello from a real client"})
+        return client.protocol_version, tools, result, storage
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

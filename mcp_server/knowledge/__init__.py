@@ -1,0 +1,1 @@
+"""Articles, their index and their search. The place is kept; nothing is in it yet."""
