@@ -42,7 +42,8 @@ def client(
         client_id=client_id, client_name=name, redirect_uris=uris, grant_types=grants,
         response_types=("code",) if "authorization_code" in grants else (),
         token_endpoint_auth_method="none" if public else "client_secret_post", created_at=created_at,
-        scope=scopes.requested(scope, otherwise=" ".join(SCOPES)), client_secret_digests=() if client_secret_digest is None else (client_secret_digest,),
+        scope=scopes.requested(scope, otherwise=" ".join(SCOPES)),
+        client_secret_digests=() if client_secret_digest is None else (client_secret_digest,),
         pkce_required=pkce_required, origin="operator", metadata={"client_uri": origins[0]} if origins else {})
 
 

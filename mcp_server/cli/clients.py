@@ -29,7 +29,8 @@ clients = Group("clients", help="Register, list and revoke applications.")
               help="A ServiceNow instance, https://INSTANCE.service-now.com: adds /oauth_redirect.do and /mcp_redirect.do.")
 @click.option("--grant", "grants", multiple=True, metavar="GRANT", help=f"A grant type. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
 @click.option("--public", is_flag=True, help="Without a secret: for a program on people's own machines.")
-@click.option("--no-pkce", is_flag=True, help="Do not require PKCE. Only for a client with a secret, such as ServiceNow without Public Client ticked.")
+@click.option("--no-pkce", is_flag=True,
+              help="Do not require PKCE. Only for a client with a secret, such as ServiceNow without Public Client ticked.")
 @click.option("--scope", help="What it may ask for, comma separated. Default: everything.")
 @as_json
 def create(*, name: str, redirect_uris: Sequence[str], instances: Sequence[str], grants: Sequence[str], public: bool, no_pkce: bool,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from typing import Any
 
 import click
@@ -63,8 +65,15 @@ def services() -> web.Services:
 
 
 def record(action: str, **details: Any) -> None:
-    """One line in the audit log: an operator did this."""
-    services().audit.record("operator", action, "success", **details)
+    """One line in the audit log: an operator did this, from this account of the machine."""
+    services().audit.record("operator", action, "success", account=_account(), **details)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"uid {os.getuid()}"
 
 
 def tables_are_missing() -> bool:

@@ -10,6 +10,7 @@ from mcp_server.web.services import Services
 
 MANAGE_SERVERS = "All > AI Agent Studio > Settings > Manage MCP Servers > New"
 NEWER_MENU = "Brazil and late Australia: Settings > Manage Model Contextual Protocol (MCP) Servers > View, then New beside MCP Servers"
+REGISTRATION_TOKEN = "Authentication Token for Client Registration"  # noqa: S105 -- the name of a field
 HIDDEN_TOKEN = "Bearer, a blank, and the value of DCR_AUTH_TOKEN (--show-token prints it)"  # noqa: S105 -- says where the token is
 HIDDEN_KEY = "the value of MCP_API_KEY (--show-token prints it)"
 
@@ -57,7 +58,7 @@ def connect(built: Services, *, show_token: bool) -> dict[str, dict[str, Any]]:
             "Grant type": "Authorization Code",
             "Token authentication method": "Client Secret Post (Basic works too)",
             "Auth scopes": scopes,
-            "Authentication Token for Client Registration": _registration_token(built, show_token=show_token),
+            **_registration_token(built, show_token=show_token),
             **endpoints(built),
             "Then": "Add; on the MCP server record: Authenticate; on our page sign in (flask users add NAME) and Approve",
         },
@@ -83,12 +84,16 @@ def connect(built: Services, *, show_token: bool) -> dict[str, dict[str, Any]]:
 
 
 def _registration_token(built: Services, *, show_token: bool) -> dict[str, str]:
+    """The field Authentication Token for Client Registration, which has two parts."""
     settings = built.settings
+    header, value = "Authorization", HIDDEN_TOKEN
     if settings.dcr_mode == "off":
-        return {"Header": "-", "Value": "registration is switched off here (DCR_MODE=off): register manually"}
-    if settings.dcr_mode == "open" or not settings.dcr_auth_token:
-        return {"Header": "Authorization", "Value": "" if settings.dcr_mode == "open" else "a minted initial access token, after Bearer and a blank"}
-    return {"Header": "Authorization", "Value": f"Bearer {settings.dcr_auth_token}" if show_token else HIDDEN_TOKEN}
+        header, value = "-", "registration is switched off here (DCR_MODE=off): register manually"
+    elif settings.dcr_mode == "open":
+        header, value = "-", "leave it empty: anyone may register (DCR_MODE=open)"
+    elif show_token:
+        value = f"Bearer {settings.dcr_auth_token}"
+    return {f"{REGISTRATION_TOKEN}: Header": header, f"{REGISTRATION_TOKEN}: Value": value}
 
 
 def _api_key(key: str | None, *, show: bool) -> str:

@@ -42,7 +42,7 @@ def print_record(record: Record, *, as_json: bool, secrets: Sequence[str] = ()) 
         print_json(record)
         return
     shown = {name: value for name, value in record.items() if value not in (None, "", [], ())}
-    marks = {name: f"   ({ONCE})" for name in secrets}
+    marks = dict.fromkeys(secrets, f"   ({ONCE})")
     table([[name.replace("_", " "), plain(value) + marks.get(name, "")] for name, value in shown.items()])
 
 

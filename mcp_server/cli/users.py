@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +56,8 @@ def add(name: str, *, operator: bool, generate: bool, password_stdin: bool, as_j
 def list_users(*, as_json: bool) -> None:
     """Show who may sign in."""
     rows = [_shown(user) for user in services().users.all()]
-    print_rows(rows, ("username", "operator", "disabled", "created_at"), as_json=as_json, none="There is nobody yet. Add a person: flask users add NAME")
+    print_rows(rows, ("username", "operator", "disabled", "created_at"), as_json=as_json,
+               none="There is nobody yet. Add a person: flask users add NAME")
 
 
 @users.command("passwd")
@@ -117,7 +119,7 @@ def _password(*, generate: bool, from_stdin: bool) -> str:
     if generate:
         return new_secret()
     if from_stdin:
-        typed = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        typed = sys.stdin.readline().rstrip("\r\n")
     else:
         typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
     if not LEAST_CHARACTERS <= len(typed) <= MOST_CHARACTERS:

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+
+INSTANCE = "https://dev12345.service-now.com"
+
+
+@pytest.fixture
+def create(run):
+    def create(*arguments):
+        return run("clients", "create", "--name", "ServiceNow", "--json", *(arguments or ("--servicenow", INSTANCE)))
+
+    return create
+
+
+@pytest.fixture
+def authenticates(machine):
+    def authenticates(client_id, secret):
+        built = machine.services
+        return built.digests.matches("client", secret, built.clients.find(client_id).client_secret_digests)
+
+    return authenticates
+
+
+def test_a_servicenow_client_has_both_redirect_uris_and_a_secret_that_works(create, authenticates):
+    created = create().json
+    assert created["redirect_uris"] == [f"{INSTANCE}/oauth_redirect.do", f"{INSTANCE}/mcp_redirect.do"]
+    assert created["grant_types"] == ["authorization_code", "refresh_token"]
+    assert created["pkce_required"]
+    assert authenticates(created["client_id"], created["client_secret"])
+
+
+def test_people_get_the_fields_of_servicenows_form(machine, run):
+    shown = run("clients", "create", "--name", "ServiceNow", "--servicenow", INSTANCE).out
+    urls = (f"{machine.url}/oauth/token", f"{machine.url}/mcp")
+    for text in (*urls, "Manual Registration", "Client ID", "tools:read,tools:execute", "shown this once"):
+        assert text in shown
+
+
+def test_the_secret_is_not_shown_again(create, run):
+    created = create().json
+    assert created["client_secret"] not in run("clients", "show", created["client_id"], "--json").out
+    assert created["client_secret"] not in run("clients", "list", "--json").out
+
+
+def test_a_public_client_has_no_secret(create):
+    created = create("--redirect-uri", "http://127.0.0.1/callback", "--public").json
+    assert created["client_secret"] is None
+    assert created["kind"] == "public"
+
+
+def test_an_application_may_have_a_scheme_of_its_own(create):
+    assert create("--redirect-uri", "com.example.app:/callback", "--public").json["redirect_uris"] == ["com.example.app:/callback"]
+
+
+def test_pkce_can_be_left_out_for_a_client_with_a_secret_and_that_is_warned_of(create):
+    created = create("--servicenow", INSTANCE, "--no-pkce")
+    assert not created.json["pkce_required"]
+    assert "Warning: PKCE" in created.err
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    ((), "Say where codes may be sent"),
+    (("--redirect-uri", "http://example.com/callback"), "https"),
+    (("--redirect-uri", "javascript:alert(1)"), "no URL"),
+    (("--redirect-uri", "https://example.com/#fragment"), "fragment"),
+    (("--redirect-uri", "https://[x/"), "Invalid"),
+    (("--redirect-uri", "callback"), "no URL"),
+    (("--servicenow", "http://dev1.service-now.com"), "https"),
+    (("--servicenow", INSTANCE, "--grant", "password"), "this server has"),
+    (("--servicenow", INSTANCE, "--public", "--no-pkce"), "only for a client with a secret"),
+    (("--servicenow", INSTANCE, "--public", "--grant", "client_credentials"), "needs a client with a secret"),
+    (("--servicenow", INSTANCE, "--scope", "everything"), "Unknown scope"),
+    (("--servicenow", INSTANCE, "--name", " "), "visible characters"),
+])
+def test_what_cannot_be_registered_is_refused_in_words(run, arguments, said):
+    refused = run("clients", "create", "--name", "x", *arguments)
+    assert refused.status in (1, 2)
+    assert said in refused.err
+    assert run("clients", "list", "--json").json == []
+
+
+def test_scopes_are_read_with_commas(create):
+    assert create("--servicenow", INSTANCE, "--scope", "tools:read, openid").json["scope"] == "tools:read"
+
+
+def test_revoke_removes_the_client_and_ends_its_tokens(machine, create, run):
+    client_id = create().json["client_id"]
+    assert run("clients", "revoke", client_id).status == 0
+    assert run("clients", "list", "--json").json == []
+    assert machine.services.revocations.any_revoked((f"client:{client_id}",))
+
+
+def test_a_rotated_secret_replaces_the_former_one(create, run, authenticates):
+    created = create().json
+    rotated = run("clients", "rotate-secret", created["client_id"], "--json").json
+    assert authenticates(created["client_id"], rotated["client_secret"])
+    assert not authenticates(created["client_id"], created["client_secret"])
+
+
+def test_with_keep_old_both_secrets_work_until_the_old_one_is_dropped(create, run, authenticates):
+    created = create().json
+    client_id = created["client_id"]
+    rotated = run("clients", "rotate-secret", client_id, "--keep-old", "--json").json
+    assert authenticates(client_id, created["client_secret"])
+    assert authenticates(client_id, rotated["client_secret"])
+    assert run("clients", "update", client_id, "--drop-old-secret").status == 0
+    assert authenticates(client_id, rotated["client_secret"])
+    assert not authenticates(client_id, created["client_secret"])
+
+
+def test_never_more_than_two_secrets_are_in_force(create, run):
+    client_id = create().json["client_id"]
+    for _ in range(3):
+        in_force = run("clients", "rotate-secret", client_id, "--keep-old", "--json").json["secrets_in_force"]
+    assert in_force == 2
+
+
+def test_pkce_can_be_switched_off_and_on(create, run):
+    client_id = create().json["client_id"]
+    assert not run("clients", "update", client_id, "--no-pkce", "--json").json["pkce_required"]
+    assert run("clients", "update", client_id, "--pkce", "--json").json["pkce_required"]
+
+
+def test_a_public_client_keeps_pkce(create, run):
+    client_id = create("--redirect-uri", "http://localhost/callback", "--public").json["client_id"]
+    assert run("clients", "update", client_id, "--no-pkce").status == 2
+    assert run("clients", "show", client_id, "--json").json["pkce_required"]
+
+
+@pytest.mark.parametrize("arguments", [("show", "x"), ("revoke", "x"), ("rotate-secret", "x"), ("update", "x", "--pkce")])
+def test_an_unknown_client_is_an_error_in_words(run, arguments):
+    refused = run("clients", *arguments)
+    assert refused.status == 1
+    assert "There is no client 'x'" in refused.err
+
+
+def test_a_name_cannot_move_the_cursor_of_the_operators_terminal(machine, create, run):
+    built = machine.services
+    client_id = create().json["client_id"]
+    client = built.clients.find(client_id)
+    object.__setattr__(client, "client_name", "evil\x1b[2J\u202egnp")
+    built.clients.replace(client)
+    shown = run("clients", "list").out
+    assert "evil" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
