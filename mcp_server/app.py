@@ -46,7 +46,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import build_tools
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.web import error_handlers, health, limits, login, mcp, oauth, request_log, sessions, well_known
+from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
@@ -65,7 +65,7 @@ GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Chal
 def create_app(settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12) -> Flask:
     """The application. What a test must replace is an argument."""
     logs.configure(settings.log_level, settings.log_format)
-    app = Flask(__name__, static_folder="web/static", template_folder="web/templates")
+    app = Gateway(__name__, static_folder="web/static", template_folder="web/templates")
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
@@ -78,9 +78,11 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, model: Language
         app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
     origins = {"origins": sorted(built.allowed_origins)}
-    CORS(app, resources=dict.fromkeys((r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)"), origins),
-         allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"], expose_headers=["WWW-Authenticate", "X-Request-ID"],
-         max_age=600, always_send=False)
+    cors = CORS(
+        resources=dict.fromkeys((r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)"), origins),
+        allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"], expose_headers=["WWW-Authenticate", "X-Request-ID"],
+        max_age=600, always_send=False, intercept_exceptions=False)
+    hooks.only_for(app, (well_known.bp, oauth.bp), cors.init_app)
     return app
 
 
@@ -122,6 +124,12 @@ def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | N
         dispatcher=Dispatcher(METHODS, Server("servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools), _log_unexpected),
         tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format),
         background=(_every(FOLLOW_SECONDS, revocations.follow), _every(SWEEP_SECONDS, _sweeping(state, registry, clock))))
+
+
+class Gateway(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask asks of every view and hook, at every request, whether it is a coroutine. None of ours is."""
+        return func
 
 
 class OrjsonProvider(JSONProvider):

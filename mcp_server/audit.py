@@ -20,6 +20,7 @@ class RequestFacts:
 
     request_id: str
     source_ip: str = ""
+    began: float = 0.0
     client_id: str | None = None
     user_id: str | None = None
     method: str | None = None

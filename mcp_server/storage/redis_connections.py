@@ -7,9 +7,7 @@ refuse a caller when they are full instead of letting it wait, and it retries co
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.connection import Connection, parse_url
@@ -18,6 +16,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseE
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mcp_server.clock import Elapsed
+from mcp_server.concurrency import Places
 from mcp_server.errors import StoreUnavailable
 from mcp_server.storage.breaker import Breaker
 from mcp_server.storage.redis_scripts import Script
@@ -42,7 +41,7 @@ class _Process:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.idle: list[_Link] = []
-        self.places = threading.BoundedSemaphore(MOST)
+        self.places = Places(MOST)
 
     def drop_idle(self) -> None:
         while self.idle:
@@ -74,7 +73,7 @@ class _Link:
             return False
 
     def _ask(self, command: tuple[Any, ...]) -> Any:
-        self.connection.send_packed_command(self.connection.pack_command(*command), check_health=False)
+        self.connection.send_packed_command((_packed(command),), check_health=False)
         return self.connection.read_response()
 
     def _ask_for_run_id(self) -> bytes:
@@ -84,6 +83,15 @@ class _Link:
             return b""
         _, _, rest = information.partition(b"run_id:")
         return rest.partition(b"\r\n")[0]
+
+
+def _packed(command: tuple[Any, ...]) -> bytes:
+    """The command as RESP. redis-py's own packing asks of each argument what kinds of thing it might be, and costs three times as much."""
+    pieces = [b"*%d\r\n" % len(command)]
+    for argument in command:
+        written = argument if isinstance(argument, bytes) else str(argument).encode()
+        pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))
+    return b"".join(pieces)
 
 
 class RedisConnections:
@@ -103,28 +111,28 @@ class RedisConnections:
 
     def call(self, *command: Any, repeatable: bool) -> Any:
         """The answer to one command. Only if it is `repeatable` is it sent again when a connection turns out to be dead."""
-        with self._answering():
-            return self._exchange(command, repeatable=repeatable)
+        return self._answering(lambda: self._exchange(command, repeatable=repeatable))
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, repeatable: bool) -> Any:
         """The answer of a script, which also gets the run id of its Redis as the last argument."""
-        with self._answering():
+        def exchange() -> Any:
             try:
                 return self._exchange(("EVALSHA", script.sha, len(keys), *keys, *arguments, _RUN_ID), repeatable=repeatable)
             except NoScriptError:  # Redis was restarted: it has not run
                 return self._exchange(("EVAL", script.text, len(keys), *keys, *arguments, _RUN_ID), repeatable=repeatable)
 
+        return self._answering(exchange)
+
     def close(self) -> None:
         self._own().drop_idle()
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answering(self, exchange: Callable[[], Any]) -> Any:
         self._breaker.check()
         process = self._own()
-        if not process.places.acquire(timeout=TIMEOUT):
+        if not process.places.take(TIMEOUT):
             raise StoreUnavailable(detail=f"All {MOST} connections to Redis are in use.")
         try:
-            yield
+            answer = exchange()
         except _NETWORK as error:
             self._breaker.failed()
             process.drop_idle()  # what cut one connection has most likely cut them all
@@ -137,8 +145,9 @@ class RedisConnections:
             raise StoreUnavailable(detail=f"Redis: {error}") from error
         else:
             self._breaker.succeeded()
+            return answer
         finally:
-            process.places.release()
+            process.places.give_back()
 
     def _exchange(self, command: tuple[Any, ...], *, repeatable: bool) -> Any:
         link = self._pooled(certain=not repeatable)

@@ -21,6 +21,7 @@ from mcp_server.errors import GatewayError, RateLimitExceeded
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.web import bodies
 from mcp_server.web.client_address import counted_as
+from mcp_server.web.hooks import only_for
 
 SIGN_INS = Limit(10, 60)
 """Passwords that one address may try: checking one is dear, for us too."""
@@ -37,17 +38,8 @@ def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login:
         limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address)(oauth)
         limiter.shared_limit(limit.in_words, scope="oauth-client", key_func=_client)(oauth)
     limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
-    limiter.init_app(app)
-    _ask_only_where_limits_are(app, limiter, oauth, login)
+    only_for(app, (oauth, login), limiter.init_app)
     return limiter
-
-
-def _ask_only_where_limits_are(app: Flask, limiter: Limiter, *blueprints: Blueprint) -> None:
-    """Flask-Limiter asks before every request of the app; the hot path has no business with it."""
-    check = limiter._check_request_limit  # noqa: SLF001 the hook that init_app has just registered
-    app.before_request_funcs[None].remove(check)
-    for blueprint in blueprints:
-        app.before_request_funcs.setdefault(blueprint.name, []).append(check)
 
 
 def _refuse(breached: RequestLimit, now: float) -> None:

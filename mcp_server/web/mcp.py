@@ -89,4 +89,4 @@ def _on_the_wire(reply: Reply, environ: Mapping[str, Any]) -> Response:
     accept = environ.get("HTTP_ACCEPT", "")
     if reply.status == 200 and "text/event-stream" in accept and "json" not in accept and "*/*" not in accept:  # noqa: PLR2004
         return Response(b"event: message\ndata: " + reply.body + b"\n\n", mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
-    return Response(reply.body, reply.status, mimetype="application/json")
+    return Response(reply.body, reply.status, content_type="application/json")

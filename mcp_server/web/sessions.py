@@ -11,7 +11,8 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from flask import Flask, current_app, request, session
+from flask import Flask, Request, current_app, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from config.settings import Settings
@@ -40,7 +41,14 @@ class Transaction:
     expires_at: float
 
 
+class FormSessions(SecureCookieSessionInterface):
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """None under /mcp: only to prepare the signer would cost as much as a small tool."""
+        return None if request.environ["PATH_INFO"].startswith("/mcp") else super().open_session(app, request)
+
+
 def init_app(app: Flask, settings: Settings) -> None:
+    app.session_interface = FormSessions()
     secure = settings.issuer.startswith("https://")
     keys = [derive_key(secret, "cookies v1").hex() for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     app.config.update(
