@@ -62,16 +62,18 @@ GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Chal
 """What the token endpoint serves, and so what the metadata names."""
 
 
-def create_app(settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12) -> Flask:
-    """The application. What a test must replace is an argument."""
-    logs.configure(settings.log_level, settings.log_format)
+def create_app(
+    settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
+) -> Flask:
+    """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor."""
+    logs.configure(settings.log_level, settings.log_format, log_to)
     app = Gateway(__name__, static_folder="web/static", template_folder="web/templates")
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limits.init_app(
@@ -86,9 +88,9 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, model: Language
     return app
 
 
-def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int) -> Services:
+def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
-    audit = Audit(_audit_writer(settings), clock)
+    audit = Audit(_audit_writer(settings, log_to), clock)
     digests = Digests(settings.jwt_secret, settings.jwt_secret_previous)
     access_tokens = AccessTokens(
         settings.issuer, settings.resource, SigningKeys(settings.jwt_secret, settings.jwt_secret_previous), settings.access_token_lifetime, clock)
@@ -122,7 +124,7 @@ def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | N
         allowed_origins=settings.allowed_origins | {settings.issuer},
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, Server("servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools), _log_unexpected),
-        tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format),
+        tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),
         background=(_every(FOLLOW_SECONDS, revocations.follow), _every(SWEEP_SECONDS, _sweeping(state, registry, clock))))
 
 
@@ -153,8 +155,9 @@ def _redirect_hosts(settings: Settings) -> frozenset[str]:
     return frozenset(settings.dcr_allowed_redirect_hosts) or frozenset(instances | LOOPBACK)
 
 
-def _audit_writer(settings: Settings) -> Callable[[dict[str, Any]], None]:
-    write = logs.line_writer(settings.audit_log_path, settings.log_format)
+def _audit_writer(settings: Settings, log_to: int) -> Callable[[dict[str, Any]], None]:
+    """JSON whatever LOG_FORMAT says: an audit line is for machines first."""
+    write = logs.line_writer(settings.audit_log_path, "json", log_to)
     return lambda record: write({"event": "audit", **record})
 
 

@@ -5,21 +5,18 @@ A configuration that is refused does not take the commands away: `flask secrets 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 from dotenv import dotenv_values, find_dotenv
 from flask import Flask
 
-from config import log_lines, logs
+from config import logs
 from config.settings import ConfigurationError, Settings
 from mcp_server import app as application
-from mcp_server.audit import Audit
 from mcp_server.cli import command
 from mcp_server.cli.groups import COMMANDS
 from mcp_server.llm.ports import LanguageModel
@@ -52,13 +49,11 @@ def build(settings: Settings, *, model: LanguageModel | None = None, password_co
     except ValueError as error:
         raise ConfigurationError(["DATABASE_URL must look like sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME."]) from error
     try:
-        app = application.create_app(settings, model=model, password_cost=password_cost)
+        app = application.create_app(settings, model=model, password_cost=password_cost, log_to=STDERR)
     except OSError as error:
         raise ConfigurationError([f"{error.filename or 'A file'} cannot be used: {(error.strerror or str(error)).lower()}."]) from error
     logs.configure("WARNING", settings.log_format, descriptor=STDERR)
     built: Services = app.extensions["services"]
-    if settings.audit_log_path is None:
-        app.extensions["services"] = built = dataclasses.replace(built, audit=Audit(_to_stderr(settings.log_format), built.clock))
     if (context := click.get_current_context(silent=True)) is not None:
         context.find_root().call_on_close(built.close)
     return _with_commands(app)
@@ -79,11 +74,6 @@ def _with_commands(app: Flask) -> Flask:
     for each in COMMANDS:
         app.cli.add_command(each)
     return app
-
-
-def _to_stderr(log_format: str) -> Any:
-    render = log_lines.render_json if log_format == "json" else log_lines.render_text
-    return lambda record: click.echo(render({"event": "audit", **record}).decode().rstrip("\n"), err=True)
 
 
 def _as_given(environ: Mapping[str, str]) -> dict[str, str]:

@@ -45,19 +45,16 @@ class Outcome:
     def json(self):
         return json.loads(self.out)
 
-    @property
-    def audit(self):
-        return [json.loads(line) for line in self.err.splitlines() if line.startswith('{"') and '"audit"' in line]
-
 
 class Machine:
     """A folder with a database, and the settings that point to it."""
 
     def __init__(self, folder) -> None:
         self.port = free_port()
+        self._audit_file = folder / "audit.log"
         self.environ = {
             **SECRETS, "PORT": str(self.port), "OAUTH_ISSUER": f"http://127.0.0.1:{self.port}", "DATABASE_URL": f"sqlite:///{folder}/registry.db",
-            "STATE_PATH": f"{folder}/state.db", "LOG_FORMAT": "json", "RATE_LIMIT_OAUTH_MAX": "0"}
+            "STATE_PATH": f"{folder}/state.db", "LOG_FORMAT": "json", "RATE_LIMIT_OAUTH_MAX": "0", "AUDIT_LOG_PATH": str(self._audit_file)}
         self._opened = []
 
     @property
@@ -78,6 +75,10 @@ class Machine:
     def run(self, *arguments, input=None, app=None, **changes):
         app = app or self.app(**changes)
         return Outcome(app.test_cli_runner().invoke(args=arguments, input=input))
+
+    @property
+    def audit(self):
+        return [json.loads(line) for line in self._audit_file.read_text().splitlines()]
 
     @property
     def services(self):

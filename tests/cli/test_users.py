@@ -92,9 +92,9 @@ def test_an_unknown_name_is_an_error_in_words(run, arguments):
     assert "There is no user 'nobody'" in refused.err
 
 
-def test_each_change_leaves_an_audit_record_of_an_operator_without_the_password(run):
-    added = run("users", "add", "jo", "--password-stdin", input=f"{PASSWORD}\n")
-    (record,) = added.audit
+def test_each_change_leaves_an_audit_record_of_an_operator_without_the_password(machine, run):
+    run("users", "add", "jo", "--password-stdin", input=f"{PASSWORD}\n")
+    (record,) = machine.audit
     assert (record["event_type"], record["action"], record["result"]) == ("operator", "user_added", "success")
     assert record["details"]["account"]
     assert PASSWORD not in str(record)
