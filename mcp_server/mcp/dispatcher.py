@@ -32,7 +32,7 @@ LogUnexpected: TypeAlias = Callable[[Exception, str], None]
 """Takes what went wrong and the method in which it did; called while the exception is being handled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class Reply:
     """What goes back over HTTP, and what the access log and the metrics may say of it.
 

@@ -23,7 +23,7 @@ LONGEST_EXPLANATION = 200
 RequestId: TypeAlias = str | int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class Request:
     """Is answered, once, under its id."""
 

@@ -129,7 +129,7 @@ class RevocationLedger(Protocol):
         """Forget what has run out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class Admission:
     """`complete`: the copy has every revocation; if not, `revoked` False means nothing. `hits` includes this one."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mcp_server.concurrency import native_lock
 from mcp_server.errors import StoreUnavailable
 
 BUSY_TIMEOUT = 2.0
@@ -112,7 +113,7 @@ class _Process:
 
     def __init__(self, path: Path, schema: Sequence[str]) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock = native_lock()
         self.connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False)
         try:
             use_wal(self.connection)
