@@ -24,11 +24,11 @@ REFUSED = "The client could not be authenticated. Check the client id and the cl
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What the request offers as proof, before anything is believed."""
+    """What the request offers as proof, before anything is believed. `client_secrets` are the readings of the one secret."""
 
     method: str
     client_id: str
-    client_secret: str = ""
+    client_secrets: tuple[str, ...] = ("",)
 
 
 class ClientAuthentication:
@@ -41,7 +41,7 @@ class ClientAuthentication:
         presented = _presented(parameters, authorization)
         client = self._clients.find(presented.client_id)
         known = client.client_secret_digests if client else ()
-        right = self._digests.matches("client", presented.client_secret, known or ("",))  # as much work for an unknown client
+        right = [secret for secret in presented.client_secrets if self._digests.matches("client", secret, known or ("",))]  # also for nobody
         if client is None:
             raise InvalidClient(REFUSED, detail="unknown client")
         if presented.method == "none":
@@ -52,7 +52,7 @@ class ClientAuthentication:
         elif not right:
             raise InvalidClient(REFUSED, detail="wrong secret")
         else:
-            client = self._under_the_current_key(client, presented.client_secret)
+            client = self._under_the_current_key(client, right[0])
         return client, presented.method
 
     def _under_the_current_key(self, client: Client, secret: str) -> Client:
@@ -66,29 +66,37 @@ class ClientAuthentication:
         return renewed
 
 
+def named_client(parameters: Parameters, authorization: str | None) -> str | None:
+    """Whom the request says it comes from, proven or not. For the audit."""
+    try:
+        return _basic(authorization)[0] if authorization is not None else parameters.get("client_id")
+    except InvalidClient:
+        return parameters.get("client_id")
+
+
 def _presented(parameters: Parameters, authorization: str | None) -> Presented:
     body_id, body_secret = parameters.get("client_id"), parameters.get("client_secret")
     if parameters.get("client_assertion") or parameters.get("client_assertion_type"):
         raise InvalidClient("Client assertions are not accepted here. Use the client secret, in the Basic header or in the body.", detail="assertion")
     if authorization is not None:
-        client_id, secret = _basic(authorization)
+        client_id, secrets = _basic(authorization)
         if body_secret is not None:
             raise InvalidRequest("The client authenticates twice: use the Basic header or the body, not both.")
         if body_id is not None and body_id != client_id:
             raise InvalidRequest("The client_id in the body is not the one in the Basic header.")
-        return Presented("client_secret_basic", client_id, secret)
+        return Presented("client_secret_basic", client_id, secrets)
     if body_id is None:
         raise InvalidClient("The client did not identify itself: client_id is missing.", detail="no client_id")
     if body_secret is not None:
-        return Presented("client_secret_post", body_id, body_secret)
+        return Presented("client_secret_post", body_id, (body_secret,))
     return Presented("none", body_id)
 
 
-def _basic(authorization: str) -> tuple[str, str]:
-    """Both parts are form-encoded (RFC 6749 §2.3.1); one that has nothing to decode comes through unchanged."""
+def _basic(authorization: str) -> tuple[str, tuple[str, ...]]:
+    """Both parts are form-encoded (RFC 6749 §2.3.1), but most clients send the secret as it is: both readings count."""
     scheme, _, encoded = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
-        raise InvalidClient("Clients authenticate here with Basic, or in the body.", detail=f"scheme {scheme[:20]!a}")
+        raise InvalidClient("Clients authenticate here with Basic, or in the body.", detail="another scheme")  # it may be the secret itself
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):
@@ -96,4 +104,4 @@ def _basic(authorization: str) -> tuple[str, str]:
     client_id, colon, secret = decoded.partition(":")
     if not colon or not client_id or not decoded.isprintable():
         raise InvalidClient("The Basic header cannot be read.", detail="no colon, or control characters")
-    return unquote_plus(client_id), unquote_plus(secret)
+    return unquote_plus(client_id), tuple(dict.fromkeys((unquote_plus(secret), secret)))

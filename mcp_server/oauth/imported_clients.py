@@ -64,12 +64,11 @@ def _snake_case(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _client_from(entry: Mapping[str, Any], digests: Digests, now: float) -> Client:
     secret = entry.get("client_secret")
-    grant_types = tuple(entry.get("grant_types") or ("authorization_code", "refresh_token"))
     return Client(
         client_id=_text(entry["client_id"]),
         client_name=_text(entry.get("client_name") or "Imported client"),
-        redirect_uris=tuple(map(_text, entry.get("redirect_uris") or ())),
-        grant_types=grant_types,
+        redirect_uris=_texts(entry.get("redirect_uris") or []),
+        grant_types=_texts(entry.get("grant_types") or ["authorization_code", "refresh_token"]),
         response_types=("code",),
         token_endpoint_auth_method=_text(entry.get("token_endpoint_auth_method") or ("client_secret_post" if secret else "none")),
         created_at=_moment(entry.get("created_at"), now),
@@ -81,6 +80,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise TypeError("a text is missing")
     return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("a list is missing")
+    return tuple(map(_text, value))
 
 
 def _moment(value: object, now: float) -> float:

@@ -14,10 +14,15 @@ from urllib.parse import unquote_to_bytes
 from mcp_server.errors import InvalidRequest
 
 MOST_PARAMETERS = 40
-MOST_CHARACTERS = {"state": 4096, "resource": 2048, "redirect_uri": 2048, "client_assertion": 16384, "assertion": 16384, "code_verifier": 8192}
+MOST_CHARACTERS = {
+    "state": 4096, "resource": 2048, "redirect_uri": 2048, "client_assertion": 16384, "assertion": 16384, "code_verifier": 8192, "token": 32768,
+    "next": 65536, "transaction": 92160,  # a whole authorization request, escaped and signed
+}
 MOST_CHARACTERS_OTHERWISE = 4096
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
+_ANY_TEXT = frozenset({"state", "username", "password"})
+"""The client's own, and what people type (RFC 6749 appendix A.15, A.16). Every other value is visible ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def _add(name: str, value: str, values: dict[str, str], resources: list[str]) ->
         return
     if len(value) > MOST_CHARACTERS.get(name, MOST_CHARACTERS_OTHERWISE):
         raise InvalidRequest("A parameter is too long.", detail=name[:60])
-    if not _VISIBLE.fullmatch(name) or (name != "state" and not _VISIBLE.fullmatch(value)):
+    if not _VISIBLE.fullmatch(name) or (name not in _ANY_TEXT and not _VISIBLE.fullmatch(value)):
         raise InvalidRequest("A parameter has characters that are not allowed.", detail=ascii(name)[:60])
     if name == "resource":
         resources.append(value)

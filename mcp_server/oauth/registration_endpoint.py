@@ -27,12 +27,12 @@ KEPT_AS_REGISTERED = ("client_uri", "logo_uri", "tos_uri", "policy_uri", "contac
 
 
 def _words(most: int, **kwargs: Any) -> fields.String:
-    printable = validate.Regexp(r"^[^\x00-\x1f\x7f]*$", error="Must not have control characters.")
+    printable = validate.Regexp(r"[^\x00-\x1f\x7f]*\Z", error="Must not have control characters.")
     return fields.String(validate=[validate.Length(max=most), printable], **kwargs)
 
 
 def _web_page() -> fields.String:
-    return fields.String(validate=[validate.Length(max=2000), validate.Regexp(r"^https?://[!-~]+$", error="Must be an http or https URL.")])
+    return fields.String(validate=[validate.Length(max=2000), validate.Regexp(r"https?://[!-~]+\Z", error="Must be an http or https URL.")])
 
 
 def _names() -> fields.List[str]:
@@ -162,8 +162,9 @@ class RegistrationEndpoint:
 def _presented_token(authorization: str | None, body: Any) -> str | None:
     """`Bearer` and the token, the token alone, or `token_value` in the body."""
     if authorization is not None:
-        scheme, blank, rest = authorization.strip().partition(" ")
-        token = rest.strip() if blank and scheme.lower() == "bearer" else authorization.strip()
+        given = authorization.strip(" ")
+        scheme, blank, rest = given.partition(" ")
+        token = rest.strip(" ") if blank and scheme.lower() == "bearer" else given
         return token or None
     value = body.get("token_value") if isinstance(body, dict) else None
     return value if isinstance(value, str) and value else None

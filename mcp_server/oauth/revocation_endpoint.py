@@ -10,7 +10,7 @@ from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.errors import InvalidClient, InvalidGrant
 from mcp_server.oauth.authorization_server import AuthorizationServer, EndpointRequest, KnownClient
-from mcp_server.oauth.client_authentication import METHODS
+from mcp_server.oauth.client_authentication import METHODS, named_client
 from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.parameters import Parameters
 from mcp_server.oauth.ports import RefreshTokenStore
@@ -53,7 +53,7 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):
         try:
             self.server.create_endpoint_response(self.ENDPOINT_NAME, EndpointRequest("POST", parameters, authorization))
         except InvalidClient as error:
-            self._audit.record("oauth", "authentication_failed", "failure", client_id=parameters.get("client_id"), reason=error.detail)
+            self._audit.record("oauth", "authentication_failed", "failure", client_id=named_client(parameters, authorization), reason=error.detail)
             raise
 
     def create_endpoint_request(self, request: EndpointRequest) -> EndpointRequest:
@@ -75,7 +75,7 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):
         for digest in self._digests.candidates("refresh", token_string):
             found = self._refresh_tokens.find(digest, self._clock())
             if found is not None:
-                return _FoundToken(found.client_id, found.grant_id, found.expires_at + self._access_tokens.lifetime, "refresh_token")
+                return _FoundToken(found.client_id, found.grant_id, found.expires_at + self._access_tokens.accepted_for, "refresh_token")
         return None
 
     def revoke_token(self, token: _FoundToken, request: EndpointRequest) -> None:  # noqa: ARG002 Authlib's signature

@@ -8,6 +8,7 @@ from typing import Any
 from mcp_server.audit import Audit
 from mcp_server.errors import InvalidClient, OAuthError, UnsupportedGrantType
 from mcp_server.oauth.authorization_server import AuthorizationServer, EndpointRequest
+from mcp_server.oauth.client_authentication import named_client
 from mcp_server.oauth.parameters import Parameters
 
 
@@ -25,7 +26,7 @@ class TokenEndpoint:
             response = self._server.create_token_response(EndpointRequest("POST", parameters, authorization))
         except OAuthError as error:
             action = "authentication_failed" if isinstance(error, InvalidClient) else "token_refused"
-            self._audit.record("oauth", action, "failure", client_id=parameters.get("client_id"), grant_type=grant_type,
+            self._audit.record("oauth", action, "failure", client_id=named_client(parameters, authorization), grant_type=grant_type,
                                error=error.error, reason=error.detail)
             raise
         body: Mapping[str, Any] = response.body

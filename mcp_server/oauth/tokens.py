@@ -39,6 +39,7 @@ class AccessTokens:
             iat={"essential": True}, sub={"essential": True}, client_id={"essential": True}, jti={"essential": True},
             scope={"essential": True}, grant_id={"essential": True})
         self.lifetime = lifetime
+        self.accepted_for = lifetime + LEEWAY  # a revocation must last until the last token of a grant is refused by itself
 
     def issue(self, *, client_id: str, subject: str, scope: str, grant_id: str) -> str:
         now = int(self._clock())

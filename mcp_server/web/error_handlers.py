@@ -36,6 +36,8 @@ JSON_RPC_CODES: Mapping[int, int] = {400: -32600, 401: -32001, 403: -32001, 404:
                                      429: -32000, 503: -32603}
 """What HTTP refuses before there is a JSON-RPC answer. -32000 and -32001 are those of the guide."""
 
+FOR_PROGRAMS = frozenset({"oauth.register", "oauth.token", "oauth.revoke"})
+
 UNEXPECTED = "The server failed. The failure is logged under this request id; tell it to the operator."
 
 
@@ -81,14 +83,15 @@ def init_oauth(blueprint: Blueprint) -> None:
     def refused(error: GatewayError) -> ResponseReturnValue:
         _log(error)
         if _wants_page():
-            return page(_status(error), "Not now" if isinstance(error, DependencyUnavailable) else "The request cannot be answered", error.message)
+            title = "Not now" if isinstance(error, DependencyUnavailable) else "The request cannot be answered"
+            return page(_status(error), title, error.message, headers=_headers(error))
         code = error.error if isinstance(error, RequestRefused) else "temporarily_unavailable"
         return as_json(_status(error), _oauth_body(code, error.message), _headers(error))
 
     @blueprint.errorhandler(HTTPException)
     def http(error: HTTPException) -> ResponseReturnValue:
         if _wants_page():
-            return page(error.code or 500, error.name, error.description or "")
+            return page(error.code or 500, error.name, error.description or "", headers=_allow(error))
         return as_json(error.code or 500, _oauth_body("invalid_request", error.description or error.name), _allow(error))
 
     @blueprint.errorhandler(Exception)
@@ -101,6 +104,7 @@ def init_oauth(blueprint: Blueprint) -> None:
 
 def init_app(app: Flask) -> None:
     """Everything else: {"error", "request_id", "timestamp"}, or a page for a browser."""
+    app.url_map.merge_slashes = False  # `//oauth//token` is not found: Werkzeug would redirect to whatever the Host header says
 
     @app.errorhandler(GatewayError)
     def refused(error: GatewayError) -> ResponseReturnValue:
@@ -117,16 +121,19 @@ def init_app(app: Flask) -> None:
         return _elsewhere(500, UNEXPECTED, {})
 
 
-def page(status: int, title: str, text: str, code: str = "") -> ResponseReturnValue:
+def page(status: int, title: str, text: str, code: str = "", headers: Mapping[str, str] | None = None) -> ResponseReturnValue:
     """An error as a person reads it: what happened and what to do, with the request id for the operator."""
     facts = current_request.get()
     return render_template("error.html", title=title, text=text, code=code, request_id=facts.request_id if facts else ""), status, {
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        **(headers or {})}
 
 
 def _elsewhere(status: int, text: str, headers: Mapping[str, str]) -> ResponseReturnValue:
     if _wants_page():
-        return page(status, text, "")
+        return page(status, text, "", headers=headers)
     facts = current_request.get()
     return as_json(status, {"error": text, "request_id": facts.request_id if facts else None,
                             "timestamp": datetime.fromtimestamp(services().clock(), UTC).isoformat()}, headers)
@@ -171,12 +178,17 @@ def _allow(error: HTTPException) -> dict[str, str]:
 
 
 def _wants_page() -> bool:
-    return "text/html" in request.headers.get("Accept", "")
+    """A browser's request. Java's own HTTP client says it accepts text/html too, so what programs call never answers with a page."""
+    return "text/html" in request.headers.get("Accept", "") and request.endpoint not in FOR_PROGRAMS
 
 
 def _log(error: GatewayError) -> None:
+    """What was refused, and why, stands in the request's own line; what is wrong with us has a line besides."""
     facts = current_request.get()
-    log.info("refused", error=type(error).__name__, text=error.message, detail=error.detail, request_id=facts.request_id if facts else None)
+    if facts is not None:
+        facts.extra.update(error=type(error).__name__, reason=error.detail or error.message)
+    if isinstance(error, DependencyUnavailable):
+        log.warning("a dependency does not answer", detail=error.detail, request_id=facts.request_id if facts else None)
 
 
 def _log_unexpected(error: Exception) -> None:

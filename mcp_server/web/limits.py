@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Flask, request
-from flask_limiter import Limiter, RequestLimit
+from flask_limiter import Limiter
+from flask_limiter import RateLimitExceeded as LimitBreached
 
 from mcp_server.audit import current_request
 from mcp_server.clock import Clock
@@ -32,8 +33,8 @@ def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login:
 
     `storage` is what the back end needs: storage_uri and storage_options.
     """
-    limiter = Limiter(_address, strategy="fixed-window", headers_enabled=False, key_prefix="mcp-limits", in_memory_fallback_enabled=True,
-                      on_breach=lambda breached: _refuse(breached, clock()), **storage)
+    limiter = RefusingLimiter(
+        clock, strategy="fixed-window", headers_enabled=False, key_prefix="mcp-limits", in_memory_fallback_enabled=True, **storage)
     if limit.most:
         limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address)(oauth)
         limiter.shared_limit(limit.in_words, scope="oauth-client", key_func=_client)(oauth)
@@ -42,10 +43,24 @@ def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login:
     return limiter
 
 
-def _refuse(breached: RequestLimit, now: float) -> None:
-    """The refusal in our own words; the blueprint gives it its form."""
-    seconds_left = max(1, int(breached.reset_at - now))
-    raise RateLimitExceeded(f"Rate limit exceeded: {breached.limit}. Try again in {seconds_left} seconds.", retry_after=seconds_left)
+class RefusingLimiter(Limiter):
+    """Refuses in our own words; the blueprint gives them their form.
+
+    Not by `on_breach`: Flask-Limiter takes what that raises for a failure of its storage, and counts anew in memory.
+    """
+
+    def __init__(self, clock: Clock, **options: Any) -> None:
+        super().__init__(_address, **options)
+        self._now = clock
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:  # noqa: FBT001, FBT002 Flask-Limiter's signature
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except LimitBreached as error:
+            breached = self.current_limit
+            seconds_left = max(1, int(breached.reset_at - self._now())) if breached else SIGN_INS.window
+            raise RateLimitExceeded(
+                f"Rate limit exceeded: {error.limit.limit}. Try again in {seconds_left} seconds.", retry_after=seconds_left) from error
 
 
 def _address() -> str:

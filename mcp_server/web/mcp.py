@@ -34,6 +34,7 @@ def mcp() -> ResponseReturnValue:
     principal = _authenticate(built, environ, facts)
     if principal is None and not _may_come_without_a_token(built, environ):
         raise TokenRequired("This endpoint needs an access token: see resource_metadata in the WWW-Authenticate header.")
+    bodies.require_json(request, "the message")
     message = jsonrpc.parse(bodies.read(request, bodies.MOST_JSON))
     if isinstance(message, list):
         _count_the_others(built, principal, len(message) - 1)

@@ -46,15 +46,15 @@ def revoke() -> ResponseReturnValue:
     return as_json(200, {})
 
 
-@bp.route("/oauth/authorize", methods=EVERY)
 @bp.route("/authorize", methods=EVERY)
+@bp.route("/oauth/authorize", methods=EVERY)  # the last one is what url_for gives
 @only("GET", "POST")
 def authorize() -> ResponseReturnValue:
     """GET shows the page and changes nothing. POST is a person's answer, or the request itself (RFC 6749 §3.1)."""
     if request.method != "POST":
         return _ask(request.query_string)
     sent = bodies.form(request)
-    if sent.get("transaction") is not None:
+    if sent.get("transaction") is not None or sent.get("csrf") is not None:
         return _answer(sent)
     return redirect(f"{url_for('oauth.authorize')}?{sessions.as_query(sent)}", 303)
 
@@ -68,13 +68,14 @@ def _ask(query: bytes) -> ResponseReturnValue:
         return redirect(built.authorize.approve_automatically(asked), 302)
     found = built.authorize.check(asked)
     user = sessions.signed_in()
+    request_as_sent = sessions.as_query(asked)
     if user is None or sessions.must_sign_in_again(found.prompts):
-        return redirect(url_for("login.login", next=f"/oauth/authorize?{query.decode('ascii')}"), 302)
+        return redirect(url_for("login.login", next=f"{url_for('oauth.authorize')}?{request_as_sent}"), 302)
     page = render_template(
         "consent.html", client=found.client, username=user.username, redirect_uri=found.redirect_uri,
         redirect_host=sessions.host_of(found.redirect_uri), loopback_only=sessions.is_loopback(found.redirect_uri),
         scopes=[(scope, SCOPE_MEANINGS[scope]) for scope in found.scope.split()],
-        transaction=sessions.sign_transaction(query.decode("ascii")), csrf=sessions.csrf_token())
+        transaction=sessions.sign_transaction(request_as_sent), csrf=sessions.csrf_token())
     return page, 200, sessions.page_headers(form_action=sessions.origin_of(found.redirect_uri))
 
 

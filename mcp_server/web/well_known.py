@@ -9,7 +9,7 @@ from mcp_server.web.services import services
 
 bp = Blueprint("well_known", __name__, url_prefix="/.well-known")
 
-FRESH = {"Cache-Control": "public, max-age=300"}
+FRESH = {"Cache-Control": "public, max-age=300", "Vary": "Origin"}  # flask-cors says so only of some answers, a cache must know of all
 
 
 @bp.get("/oauth-authorization-server")

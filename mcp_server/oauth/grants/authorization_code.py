@@ -156,11 +156,11 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         stored: StoredCode = self.request.authorization_code
         parts, code, client = self.parts, stored.model, self.request.client.model
         resources.require_ours(self.request.parameters.resources, parts.issuer)
+        if not parts.may_still_act(code.subject, code.client_id, code.grant_id):
+            raise InvalidGrant(CODE_REFUSED, detail="the person or the grant is gone")
         if code.claimed or not parts.codes.claim(stored.digest, parts.clock()):
             self._revoke_after_replay(code)
             raise InvalidGrant(CODE_REFUSED, detail="replayed")
-        if not parts.may_still_act(code.subject, code.client_id, code.grant_id):
-            raise InvalidGrant(CODE_REFUSED, detail="the person or the grant is gone")
         refresh_token = self._add_refresh_token(code) if "refresh_token" in client.grant_types else None
         parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
                            grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
@@ -177,6 +177,6 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
 
     def _revoke_after_replay(self, code: AuthorizationCode) -> None:
         """An otherwise valid replay: client and verifier were right, so the code was stolen or the client is broken (OAuth 2.1 §7.5.3)."""
-        self.parts.revocations.revoke((code.grant_id,), self.parts.clock() + self.parts.refresh_lifetime)
+        self.parts.revoke_grant(code.grant_id, last_refresh=self.parts.clock() + self.parts.refresh_lifetime)
         self.parts.audit.record("security", "authorization_code_replayed", "denied", client_id=code.client_id, user_id=code.subject,
                                 grant_id=code.grant_id)

@@ -39,6 +39,10 @@ class GrantParts:
                 return False
         return not self.revocations.any_revoked((grant_id, f"client:{client_id}", f"user:{subject}"))
 
+    def revoke_grant(self, grant_id: str, *, last_refresh: float) -> None:
+        """End all tokens of this approval, for as long as an access token of the last possible refresh would be accepted."""
+        self.revocations.revoke((grant_id,), last_refresh + self.access_tokens.accepted_for)
+
     def token_response(self, *, client_id: str, subject: str, scope: str, grant_id: str, refresh_token: str | None) -> dict[str, Any]:
         """The body of a token response (RFC 6749 §5.1)."""
         body: dict[str, Any] = {

@@ -71,7 +71,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
             stored.digest, parts.digests.digest("refresh", successor), replace(token, rotated_at=None, dead=False),
             now=parts.clock(), grace=parts.refresh_grace)
         if became is Rotation.REUSED:
-            parts.revocations.revoke((token.grant_id,), token.expires_at)
+            parts.revoke_grant(token.grant_id, last_refresh=token.expires_at)
             parts.audit.record("security", "refresh_token_reused", "denied", client_id=token.client_id, user_id=token.subject,
                                grant_id=token.grant_id)
             raise InvalidGrant(REFUSED, detail="reused")

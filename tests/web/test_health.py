@@ -1,0 +1,58 @@
+"""Is it alive, can it serve, and what does it miss."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_server import __version__
+from tests.servers import free_port
+
+
+@pytest.fixture
+def without_registry(open_gateway, tmp_path):
+    (tmp_path / "file").touch()
+    return open_gateway(DATABASE_URL=f"sqlite:///{tmp_path}/file/registry.db")
+
+
+@pytest.fixture
+def without_redis(open_gateway):
+    return open_gateway(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+
+
+@pytest.mark.requirement("MET-013")
+def test_a_healthy_gateway_says_so(gateway):
+    response = gateway.get("/health")
+    assert (response.status_code, response.mimetype) == (200, "application/json")
+    assert set(response.json) == {"status", "timestamp", "version", "services"}
+    assert response.json["status"] == "healthy"
+    assert response.json["version"] == __version__
+    assert response.json["services"] == {"state": "up", "registry": "up", "model": "up"}
+
+
+def test_without_a_model_it_can_still_serve(gateway):
+    gateway.model.available = False
+    response = gateway.get("/health")
+    assert (response.status_code, response.json["status"], response.json["services"]["model"]) == (200, "degraded", "down")
+    assert gateway.get("/health/ready").status_code == 200
+
+
+@pytest.mark.requirement("MET-013")
+@pytest.mark.parametrize(("fault", "service"), [("without_registry", "registry"), ("without_redis", "state")])
+def test_without_a_store_it_cannot_and_names_it_without_its_address(request, fault, service, tmp_path):
+    gateway = request.getfixturevalue(fault)
+    for path, status in (("/health", "unhealthy"), ("/health/ready", "not ready")):
+        response = gateway.get(path)
+        assert (response.status_code, response.json["status"]) == (503, status)
+        assert response.headers["Retry-After"]
+        assert response.json["services"][service] == "down"
+        assert str(tmp_path) not in response.text
+        assert "127.0.0.1" not in response.text
+    assert gateway.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+def test_health_is_only_asked_and_kept_by_nobody(gateway, path):
+    assert gateway.get(path).headers["Cache-Control"] == "no-store"
+    assert gateway.send("HEAD", path).status_code == 200
+    for method in ("POST", "PUT", "DELETE"):
+        assert gateway.send(method, path).status_code == 405
