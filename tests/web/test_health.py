@@ -38,16 +38,24 @@ def test_without_a_model_it_can_still_serve(gateway):
 
 @pytest.mark.requirement("MET-013")
 @pytest.mark.parametrize(("fault", "service"), [("without_registry", "registry"), ("without_redis", "state")])
-def test_without_a_store_it_cannot_and_names_it_without_its_address(request, fault, service, tmp_path):
+def test_without_one_store_it_serves_calls_is_not_ready_and_names_it_without_its_address(request, fault, service, tmp_path):
     gateway = request.getfixturevalue(fault)
-    for path, status in (("/health", "unhealthy"), ("/health/ready", "not ready")):
+    for path, code, status in (("/health", 200, "degraded"), ("/health/ready", 503, "not ready")):
         response = gateway.get(path)
-        assert (response.status_code, response.json["status"]) == (503, status)
-        assert response.headers["Retry-After"]
+        assert (response.status_code, response.json["status"]) == (code, status)
+        assert ("Retry-After" in response.headers) == (code == 503)
         assert response.json["services"][service] == "down"
         assert str(tmp_path) not in response.text
         assert "127.0.0.1" not in response.text
     assert gateway.get("/health/live").status_code == 200
+
+
+def test_without_any_store_it_cannot_serve(open_gateway, tmp_path):
+    (tmp_path / "file").touch()
+    gateway = open_gateway(DATABASE_URL=f"sqlite:///{tmp_path}/file/registry.db", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    response = gateway.get("/health")
+    assert (response.status_code, response.json["status"]) == (503, "unhealthy")
+    assert response.headers["Retry-After"]
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
