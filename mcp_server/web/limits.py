@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, request
 from flask_limiter import Limiter
 from flask_limiter import RateLimitExceeded as LimitBreached
 
@@ -24,6 +24,7 @@ from mcp_server.web import bodies
 from mcp_server.web.client_address import counted_as
 from mcp_server.web.hooks import only_for
 
+CLIENTS_PROVE_THEMSELVES = frozenset({"oauth.token", "oauth.revoke", "oauth.introspect"})
 SIGN_INS = Limit(10, 60)
 """Passwords that one address may try: checking one is dear, for us too."""
 
@@ -37,7 +38,8 @@ def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login:
         clock, strategy="fixed-window", headers_enabled=False, key_prefix="mcp-limits", in_memory_fallback_enabled=True, **storage)
     if limit.most:
         limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address)(oauth)
-        limiter.shared_limit(limit.in_words, scope="oauth-client", key_func=_client)(oauth)
+        limiter.shared_limit(
+            limit.in_words, scope="oauth-client", key_func=_client, exempt_when=_nobody_proves_a_client_here, deduct_when=_proven)(oauth)
     limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
     only_for(app, (oauth, login), limiter.init_app)
     return limiter
@@ -69,8 +71,17 @@ def _address() -> str:
     return counted_as(facts.source_ip if facts else "")
 
 
+def _nobody_proves_a_client_here() -> bool:
+    return request.endpoint not in CLIENTS_PROVE_THEMSELVES
+
+
+def _proven(response: Response) -> bool:
+    """Only what a client was given counts against it: who merely knows its id must not use its limit up."""
+    return response.status_code < 400  # noqa: PLR2004 an error
+
+
 def _client() -> str:
-    """The client that the request names, proven or not; its address where it names none. Digested, since anyone may write anything there."""
+    """The client that the request names; its address where it names none. Digested, since anyone may write anything there."""
     named = _named_client() or _address()
     return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -84,4 +95,4 @@ def _named_client() -> str | None:
             return bodies.form(request).get("client_id")
     except (GatewayError, binascii.Error, UnicodeDecodeError, ValueError):
         return None
-    return request.args.get("client_id")
+    return None

@@ -55,19 +55,26 @@ def test_past_the_limit_an_address_is_refused_in_the_form_of_the_endpoint(oauth_
 
 @both_back_ends
 @pytest.mark.requirement("RL-004")
-@pytest.mark.parametrize("named_by", ["form", "basic", "query"])
-def test_past_the_limit_a_client_is_refused_from_everywhere_and_others_are_served(oauth_limited, named_by):
-    def ask_as(client_id, number):
-        if named_by == "form":
-            return ask(oauth_limited, client_id=client_id, **address(number))
-        if named_by == "basic":
-            return oauth_limited.post("/oauth/token", data={"grant_type": "refresh_token"}, auth=(client_id, "x"), **address(number))
-        return oauth_limited.get("/oauth/authorize", query_string={"client_id": client_id}, **address(number))
+@pytest.mark.parametrize("named_by", ["form", "basic"])
+def test_past_its_limit_a_client_is_refused_from_everywhere_and_others_are_served(oauth_limited, named_by):
+    one, two = (oauth_limited.add_client("a secret", grant_types=("client_credentials",)) for _ in range(2))
 
-    for number in range(3):
-        assert ask_as("one", number).status_code in (400, 401)
-    assert is_refused(ask_as("one", 4), 600)
-    assert ask_as("two", 5).status_code in (400, 401)
+    def ask_as(client, number):
+        proof, headers = (client.proof, {}) if named_by == "form" else ({}, client.basic)
+        return oauth_limited.post("/oauth/token", data={"grant_type": "client_credentials", **proof}, headers=headers, **address(number))
+
+    assert [ask_as(one, number).status_code for number in range(3)] == [200] * 3
+    assert is_refused(ask_as(one, 4), 600)
+    assert ask_as(two, 5).status_code == 200
+
+
+@both_back_ends
+def test_who_only_knows_the_id_of_a_client_cannot_use_its_limit_up(oauth_limited):
+    client = oauth_limited.add_client("a secret", grant_types=("client_credentials",))
+    for number in range(5):
+        assert ask(oauth_limited, client_id=client.client_id, **address(number)).status_code == 401
+        oauth_limited.get("/oauth/authorize", query_string=client.asks(), **address(number))
+    assert oauth_limited.post("/oauth/token", data={"grant_type": "client_credentials", **client.proof}, **address(9)).status_code == 200
 
 
 @both_back_ends
