@@ -1,0 +1,119 @@
+"""One Chromium, one gateway and one client application for all these tests; a browser context for each person in them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.client_application import ClientApplication
+from tests.browser.visitor import PASSWORD, USERNAME, Visitor
+from tests.running import Gateway
+from tests.servers import program
+
+SWITCHES = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser, and the event loop of Playwright.
+
+    Playwright leaves its loop marked as running in this thread, and asyncio.run() of any later test would refuse to start:
+    the mark is set only while one of these tests runs.
+    """
+    playwright = sync_playwright().start()
+    browser = playwright.chromium.launch(executable_path=program("chromium"), args=SWITCHES)
+    loop = asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    yield browser, loop
+    asyncio._set_running_loop(loop)
+    browser.close()
+    playwright.stop()
+    asyncio._set_running_loop(None)
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    built = Gateway(tmp_path_factory.mktemp("gateway"))
+    built.configured(RATE_LIMIT_OAUTH_MAX=0)
+    try:
+        built.started().add_user(USERNAME, PASSWORD)
+        yield built
+    finally:
+        built.stop()
+
+
+@pytest.fixture(scope="session")
+def client(gateway):
+    application = ClientApplication(gateway)
+    yield application
+    application.close()
+
+
+@pytest.fixture(scope="session")
+def addresses():
+    return (f"198.18.{number // 250}.{number % 250 + 1}" for number in itertools.count())
+
+
+@pytest.fixture
+def new_visitor(chromium, gateway, client, addresses):
+    """Makes a person; options are those of a browser context. At the end, no browser may have complained."""
+    browser, loop = chromium
+    asyncio._set_running_loop(loop)
+    made = []
+
+    def make(**options):
+        made.append(Visitor(browser, gateway, client, next(addresses), **options))
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.context.close()
+    asyncio._set_running_loop(None)
+    assert [visitor.complaints for visitor in made if visitor.complaints] == []
+
+
+@pytest.fixture
+def visitor(new_visitor):
+    return new_visitor()
+
+
+@pytest.fixture
+def every_page(gateway, client):
+    """Leads a visitor to each page in turn, and says its name."""
+    long_name = "A client with a very long name of its own, and-one-word-that-does-not-want-to-end-" + "x" * 100
+    wide = client.register(long_name, path="/" + "path" * 60, client_uri="https://example.com/" + "a" * 300)
+
+    def tour(visitor):
+        page = visitor.page
+        visitor.is_asked()
+        yield "sign in"
+        visitor.sign_in("wrong")
+        visitor.sees("Sign in")
+        yield "wrong password"
+        visitor.sign_in()
+        visitor.sees("Let “.*” use this server?")
+        yield "consent"
+        visitor.is_asked(client_id=wide["client_id"], redirect_uri=wide["redirect_uris"][0])
+        visitor.sees("Let “.*” use this server?")
+        yield "consent for a client with long words"
+        page.locator("[name=transaction]").evaluate("field => { field.value = 'x' }")
+        visitor.approve()
+        visitor.sees("The request cannot be answered")
+        yield "stale consent"
+        page.goto("/logout")
+        yield "sign out"
+        page.get_by_role("button", name="Sign out").click()
+        visitor.sees("You are signed out")
+        yield "signed out"
+        page.goto(f"/oauth/authorize?{urlencode({'client_id': 'unknown'})}")
+        yield "unknown client"
+        page.goto("/nothing")
+        yield "not found"
+
+    return tour
