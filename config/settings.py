@@ -71,6 +71,9 @@ class Settings:
     jwt_secret_previous: tuple[str, ...] = row(
         "JWT_SECRET_PREVIOUS", to=convert.comma_separated(convert.secret(32)), secret=True,
         help="Comma separated former secrets: tokens they signed stay valid until they expire.")
+    jwt_algorithm: str = row(
+        "JWT_ALGORITHM", default="HS256", to=convert.one_of("HS256", "ES256", fold=str.upper),
+        help="What signs access tokens: `HS256` (JWT_SECRET), or `ES256` (key pairs in the database; others verify by /oauth/jwks.json).")
     dcr_auth_token: str = row(
         "DCR_AUTH_TOKEN", "DCR_TOKEN", "DCR_REGISTRATION_TOKEN", to=convert.secret(32), secret=True,
         help="The initial access token that a ServiceNow admin types to register a client. At least 32 characters.")

@@ -15,6 +15,8 @@ from config import logs
 from config.settings import Settings
 from mcp_server import __version__
 from mcp_server.audit import Audit
+from mcp_server.audit_log.chain import Keys
+from mcp_server.audit_log.writer import ChainedFile
 from mcp_server.clock import Clock, wall_clock
 from mcp_server.concurrency import pause, spawn
 from mcp_server.errors import StoreUnavailable
@@ -26,12 +28,16 @@ from mcp_server.mcp.server import Server
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorization_server import AuthorizationServer
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
+from mcp_server.oauth.client_assertion import ClientAssertions
 from mcp_server.oauth.client_authentication import ClientAuthentication
+from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
+from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
+from mcp_server.oauth.key_records import KeyRecords, KeyWrapping
 from mcp_server.oauth.keys import SigningKeys
 from mcp_server.oauth.metadata import authorization_server_metadata, protected_resource_metadata
 from mcp_server.oauth.redirect_uris import LOOPBACK
@@ -40,6 +46,8 @@ from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.token_endpoint import TokenEndpoint
 from mcp_server.oauth.tokens import AccessTokens
+from mcp_server.outbound.jwks import CachedJwks, Fetch
+from mcp_server.outbound.safe_fetch import SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.storage.open import open_state
@@ -56,7 +64,7 @@ INSTRUCTIONS = (
     "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
-FOLLOW_SECONDS, SWEEP_SECONDS = 1.0, 60
+FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS = 1.0, 2.0, 60
 
 GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
 """What the token endpoint serves, and so what the metadata names."""
@@ -64,6 +72,7 @@ GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Chal
 
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
+    fetch: Fetch | None = None,
 ) -> Flask:
     """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor."""
     logs.configure(settings.log_level, settings.log_format, log_to)
@@ -73,7 +82,7 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limits.init_app(
@@ -88,44 +97,61 @@ def create_app(
     return app
 
 
-def build_services(settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int) -> Services:
+def build_services(
+    settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None = None,
+) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
-    audit = Audit(_audit_writer(settings, log_to), clock)
+    audit = Audit(_audit_writer(settings, clock, log_to), clock)
     digests = Digests(settings.jwt_secret, settings.jwt_secret_previous)
-    access_tokens = AccessTokens(
-        settings.issuer, settings.resource, SigningKeys(settings.jwt_secret, settings.jwt_secret_previous), settings.access_token_lifetime, clock)
+    key_records = KeyRecords(registry.signing_keys, KeyWrapping(settings.jwt_secret, settings.jwt_secret_previous), clock)
+    signing_keys = SigningKeys(
+        settings.jwt_secret, settings.jwt_secret_previous, algorithm=settings.jwt_algorithm, records=key_records, clock=clock,
+        warn=logs.get("keys").warning)
+    access_tokens = AccessTokens(settings.issuer, settings.resource, signing_keys, settings.access_token_lifetime, clock)
     revocations = Revocations(
         registry.revocations, state.revocations, clock, fail_mode=settings.revocation_fail_mode, max_staleness=settings.revocation_max_staleness,
         warn=logs.get("revocations").warning)
-    server = AuthorizationServer(registry.clients, ClientAuthentication(registry.clients, digests))
+    assertions = ClientAssertions(settings.issuer, state.single_use, CachedJwks(fetch or SafeFetch(), clock), clock)
+    server = AuthorizationServer(registry.clients, ClientAuthentication(registry.clients, digests, assertions))
     _register_grants(server, GrantParts(
         issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
         revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
         refresh_grace=settings.refresh_reuse_grace))
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
+    registration = RegistrationEndpoint(
+        issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
+        initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
+        automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
     tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
         clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
-        single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), access_tokens=access_tokens, revocations=revocations,
-        authorize=authorize, token=TokenEndpoint(server, audit),
+        single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), signing_keys=signing_keys,
+        key_records=key_records, access_tokens=access_tokens, revocations=revocations,
+        authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
         revocation=RevocationEndpoint(
             server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
             clock=clock),
-        registration=RegistrationEndpoint(
-            mode=settings.dcr_mode, configured_token=settings.dcr_auth_token, initial_access_tokens=registry.initial_access_tokens,
-            clients=registry.clients, allowed_hosts=_redirect_hosts(settings), automatic=authorize.automatic, digests=digests, audit=audit,
-            clock=clock),
-        metadata=authorization_server_metadata(settings.issuer, grant_types=server.grant_types, registration=settings.dcr_mode != "off"),
+        introspection=IntrospectionEndpoint(
+            server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, users=registry.users, digests=digests,
+            revocations=revocations, audit=audit, clock=clock),
+        registration=registration,
+        client_configuration=ClientConfigurationEndpoint(
+            registration, registry.clients, digests=digests, revocations=revocations, audit=audit, clock=clock,
+            tokens_last=settings.refresh_token_lifetime + settings.authorization_code_lifetime + access_tokens.accepted_for),
+        metadata=authorization_server_metadata(
+            settings.issuer, grant_types=server.grant_types, registration=settings.dcr_mode != "off",
+            jwks=signing_keys.published),
         resource_metadata=protected_resource_metadata(settings.issuer),
         bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
         allowed_origins=settings.allowed_origins | {settings.issuer},
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, Server("servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools), _log_unexpected),
         tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),
-        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(SWEEP_SECONDS, _sweeping(state, registry, clock))))
+        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(KEYS_SECONDS, signing_keys.follow),
+                    _every(SWEEP_SECONDS, _sweeping(state, registry, clock)), _every(SWEEP_SECONDS, _sweeping_keys(key_records, audit))))
 
 
 class Gateway(Flask):
@@ -155,9 +181,12 @@ def _redirect_hosts(settings: Settings) -> frozenset[str]:
     return frozenset(settings.dcr_allowed_redirect_hosts) or frozenset(instances | LOOPBACK)
 
 
-def _audit_writer(settings: Settings, log_to: int) -> Callable[[dict[str, Any]], None]:
-    """JSON whatever LOG_FORMAT says: an audit line is for machines first."""
-    write = logs.line_writer(settings.audit_log_path, "json", log_to)
+def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[dict[str, Any]], None]:
+    """JSON whatever LOG_FORMAT says: an audit line is for machines first. A regular file is chained, and nothing else can be."""
+    path, write = settings.audit_log_path, logs.line_writer(None, "json", log_to)
+    if path is not None:
+        keys = Keys(settings.jwt_secret, settings.jwt_secret_previous)
+        write = logs.line_writer(path) if path.exists() and not path.is_file() else ChainedFile(path, keys, clock, otherwise=log_to)
     return lambda record: write({"event": "audit", **record})
 
 
@@ -177,6 +206,17 @@ def _every(seconds: float, work: Callable[[], Any]) -> Callable[[], Callable[[],
             pause(seconds)
 
     return lambda: spawn(repeat)
+
+
+def _sweeping_keys(key_records: KeyRecords, audit: Audit) -> Callable[[], None]:
+    def sweep() -> None:
+        try:
+            for kid in key_records.sweep():
+                audit.record("security", "signing_key_removed", "success", kid=kid, reason="its last token has ended")
+        except StoreUnavailable as error:
+            logs.get("background").warning("retired keys stay a while", detail=error.detail)
+
+    return sweep
 
 
 def _sweeping(state: Any, registry: Registry, clock: Clock) -> Callable[[], None]:

@@ -16,6 +16,7 @@ GatewayError
 │   ├── InvalidClientMetadata       invalid_client_metadata (RFC 7591)
 │   ├── InvalidSoftwareStatement    invalid_software_statement (RFC 7591)
 │   ├── InvalidInitialAccessToken   invalid_token, 401 (RFC 7591)
+│   ├── InvalidRegistrationAccessToken  invalid_token, 401 (RFC 7592)
 │   ├── RegistrationOff             access_denied, 403
 │   └── OAuthServerError            server_error, 500
 ├── BearerError                     RFC 6750 form: a challenge
@@ -140,6 +141,10 @@ class InvalidSoftwareStatement(OAuthError):
 
 
 class InvalidInitialAccessToken(OAuthError):
+    error, status = "invalid_token", 401
+
+
+class InvalidRegistrationAccessToken(OAuthError):
     error, status = "invalid_token", 401
 
 

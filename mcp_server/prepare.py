@@ -18,6 +18,7 @@ from mcp_server.clock import wall_clock
 from mcp_server.errors import StoreUnavailable
 from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.imported_clients import UnreadableClientFile, import_clients
+from mcp_server.oauth.key_records import ALGORITHM, KeyRecords, KeyWrapping
 from mcp_server.storage.integrity import is_damaged, sqlite_path
 from mcp_server.storage.migrations import migrate
 from mcp_server.storage.registry import Registry
@@ -103,6 +104,24 @@ def import_clients_once(settings: Settings) -> None:
         _say(f"{added} clients were imported from {settings.client_storage_path}. Its secrets are readable: delete it.", 0)
 
 
+def create_signing_key_once(settings: Settings) -> None:
+    """The first key pair, for JWT_ALGORITHM=ES256: one for all workers and machines, however many of them start at once."""
+    if settings.jwt_algorithm != ALGORITHM:
+        return
+    registry = Registry(settings.database_url)
+    try:
+        records = KeyRecords(registry.signing_keys, KeyWrapping(settings.jwt_secret, settings.jwt_secret_previous), wall_clock)
+        made = records.create_first()
+        readable = records.readable()
+    finally:
+        registry.close()
+    if made:
+        _say(f"The first signing key was made: {made.kid}", 0)
+    elif not readable:
+        raise Refused("The signing keys in the database were encrypted under another JWT_SECRET. Name that one in JWT_SECRET_PREVIOUS, or run: "
+                      "flask keys rotate")
+
+
 def load_application(_settings: Settings) -> None:
     """See whether a worker could start. In a process of its own, which gevent patches before anything else is imported."""
     loaded = subprocess.run([sys.executable, "-c", "import wsgi"], check=False, capture_output=True, text=True)
@@ -112,7 +131,7 @@ def load_application(_settings: Settings) -> None:
 
 
 CHECKS: tuple[Step, ...] = (check_folders, load_application)
-STEPS: tuple[Step, ...] = (warn_of_readable_env_file, check_folders, check_files, migrate_database, import_clients_once)
+STEPS: tuple[Step, ...] = (warn_of_readable_env_file, check_folders, check_files, migrate_database, import_clients_once, create_signing_key_once)
 
 
 def _databases(settings: Settings) -> dict[str, Path]:

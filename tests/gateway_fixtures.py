@@ -77,9 +77,9 @@ def open_gateway(data_folder, clock, back_end):
     """open_gateway(**environ) → a gateway on the files of this test. They are closed in the end."""
     opened = []
 
-    def open_one(**environ):
+    def open_one(fetch=None, **environ):
         files = {"DATABASE_URL": f"sqlite:///{data_folder}/registry.db", "STATE_PATH": f"{data_folder}/state.db"}
-        gateway = Gateway(without_nones({**ENVIRON, **files, **back_end, **environ}), clock, NoModel())
+        gateway = Gateway(without_nones({**ENVIRON, **files, **back_end, **environ}), clock, NoModel(), fetch)
         opened.append(gateway)
         return gateway
 

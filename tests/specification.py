@@ -63,10 +63,12 @@ REQUIREMENTS: dict[str, Requirement] = {
     "REG-025": Requirement("RFC 7591 3", "GET, PUT, PATCH, DELETE on the registration endpoint: 405 (404)"),
     "REG-027": Requirement("RFC 7591 2", "token_endpoint_auth_method none: no client_secret in the answer, or 400"),
     "REG-028": Requirement("RFC 6750 2.3; OAuth 2.1 5.1", "the registration token as ?access_token=: 400/401"),
+    "REG-029": Requirement("RFC 7592 2", "RFC 7592: own token, none, another client's, after DELETE: 200 / 401 / 401 or 403 / 401"),
     "REG-031": Requirement("RFC 7591 2.3", "unsigned or forged software_statement: ignored, or 400 invalid_software_statement"),
     "REG-032": Requirement(
         "guide RATE_LIMIT_OAUTH; arXiv 2605.22333 (DCR flaws, 96.6 %)",
         "200 registrations in a row: 429 + Retry-After at the limit"),
+    "REG-033": Requirement("MCP BP; workers 0.5.0 (TTL)", "registration of 100 000 clients over time: bounded store; unused clients expire"),
     # Client ID Metadata Documents (only if advertised, but CIM-002 always)
     "CIM-001": Requirement("MCP 2026-07-28 client registration", "client_id_metadata_document_supported in metadata: present only if it works"),
     "CIM-002": Requirement(
@@ -328,6 +330,12 @@ REQUIREMENTS: dict[str, Requirement] = {
     "SSR-001": Requirement("RFC 9101 10.4; OAuch", "request and request_uri to a canary: no fetch"),
     "SSR-002": Requirement("OIDC Registration 5", "jwks_uri, logo_uri, sector_identifier_uri to a canary: no fetch at registration"),
     "SSR-003": Requirement("RFC 8725 3.10; Authlib CVE-2026-27962", "jku, x5u, jwk, iss in a token to a canary: 401, no fetch"),
+    # Introspection and keys
+    "INT-001": Requirement("RFC 7662 2.1", "introspection without authentication: 401"),
+    "INT-003": Requirement("RFC 7662 2.2", 'unknown, tampered, revoked: exactly {"active": false}'),
+    "INT-004": Requirement("RFC 7662 4; node-oidc-provider allowedPolicy", "another client's token: active false"),
+    "INT-005": Requirement("RFC 7662 2.1", "introspection by GET: 405"),
+    "MET-009": Requirement("RFC 7517", "JWKS: no private or symmetric parts"),
     # Faults
     "F05": Requirement("faults", "Redis wiped: FLUSHALL: revoked tokens stay dead: the durable copy is the truth; Redis is filled again"),
     "F13": Requirement("faults", 'garbage under our keys: an outage of the store, not "not revoked"'),
@@ -336,18 +344,11 @@ REQUIREMENTS: dict[str, Requirement] = {
 }
 
 LATER: dict[str, str] = {
-    "REG-029": "RFC 7592 is not offered yet: no registration_access_token is given.",
-    "REG-033": "Registered clients that are never used do not expire yet.",
     "CIM-003": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
     "CIM-005": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
     "CIM-006": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
     "CIM-007": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
     "TOK-011": "A wrong verifier leaves the code alone; a verifier has 256 bits, and the rate limit bounds the guesses.",
-    "INT-001": "Introspection is not served yet.",
-    "INT-003": "Introspection is not served yet.",
-    "INT-004": "Introspection is not served yet.",
-    "INT-005": "Introspection is not served yet.",
-    "MET-009": "Tokens are signed with HS256: there is no JWKS yet.",
     "HDR-001": "2026-07-28 is not served yet.",
     "HDR-003": "2026-07-28 is not served yet.",
     "HDR-004": "2026-07-28 is not served yet.",

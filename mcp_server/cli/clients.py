@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mcp_server.cli import client_metadata, form_values
 from mcp_server.cli.command import Group, record, services
+from mcp_server.cli.duration import Duration, in_words
 from mcp_server.cli.output import as_json, moment, plain, print_json, print_record, print_rows, remark, table
+from mcp_server.cli.stale_clients import stale_clients, unused_since
 from mcp_server.cli.users import end_of_all_tokens
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import Client
@@ -29,19 +32,25 @@ clients = Group("clients", help="Register, list and revoke applications.")
               help="A ServiceNow instance, https://INSTANCE.service-now.com: adds /oauth_redirect.do and /mcp_redirect.do.")
 @click.option("--grant", "grants", multiple=True, metavar="GRANT", help=f"A grant type. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
 @click.option("--public", is_flag=True, help="Without a secret: for a program on people's own machines.")
+@click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE",
+              help="The client's public keys, a JWK set: it signs assertions (Private Key JWT) and has no secret.")
+@click.option("--jwks-uri", metavar="URL", help="Where the client publishes its public keys, instead of --jwks.")
 @click.option("--no-pkce", is_flag=True,
               help="Do not require PKCE. Only for a client with a secret, such as ServiceNow without Public Client ticked.")
 @click.option("--scope", help="What it may ask for, comma separated. Default: everything.")
 @as_json
-def create(*, name: str, redirect_uris: Sequence[str], instances: Sequence[str], grants: Sequence[str], public: bool, no_pkce: bool,
-           scope: str | None, as_json: bool) -> None:
+def create(*, name: str, redirect_uris: Sequence[str], instances: Sequence[str], grants: Sequence[str], public: bool, jwks: Path | None,
+           jwks_uri: str | None, no_pkce: bool, scope: str | None, as_json: bool) -> None:
     """Register a client by hand, and print what is typed into ServiceNow's Manual Registration form."""
     built = services()
-    secret = None if public else new_secret()
+    keys = client_metadata.keys_from(jwks, jwks_uri)
+    if public and keys:
+        raise click.UsageError("A public client proves nothing: leave out --public, or the keys.")
+    secret = None if public or keys else new_secret()
     client = client_metadata.client(
         client_id=new_id(), created_at=float(int(built.clock())), name=name, redirect_uris=redirect_uris, instances=instances,
         grants=grants or DEFAULT_GRANTS, served=built.metadata["grant_types_supported"], scope=scope, pkce_required=not no_pkce,
-        client_secret_digest=None if secret is None else built.digests.digest("client", secret))
+        client_secret_digest=None if secret is None else built.digests.digest("client", secret), keys=keys)
     built.clients.add(client)
     record("client_created", client_id=client.client_id, client_name=client.client_name, redirect_uris=list(client.redirect_uris),
            pkce_required=client.pkce_required)
@@ -100,6 +109,43 @@ def remove_client(client: Client) -> None:
     built.clients.remove(client.client_id)
 
 
+@clients.command("sweep")
+@click.option("--older-than", type=Duration(86400), default="30d", show_default=True, metavar="TIME",
+              help="Leave every client that was made or got a token within this time, at least 1d.")
+@click.option("--dry-run", is_flag=True, help="Show them only.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def sweep(*, older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Remove the registrations that nobody needs any more.
+
+    ServiceNow registers anew at every connection, as AutoGen-NUMBER-OAuthProvider. This finds the clients that registered
+    themselves, have no approval in force and were not used lately. Clients made by an operator are never touched.
+    """
+    found = stale_clients(older_than)
+    rows = [{"client_id": client.client_id, "client_name": client.client_name, "created_at": moment(client.created_at),
+             "last_used_at": moment(client.last_used_at)} for client in found]
+    print_rows(rows, ("client_id", "client_name", "created_at", "last_used_at"), as_json=as_json,
+               none=f"No client is stale: each has an approval in force, or was made or used within {in_words(older_than)}.")
+    if dry_run or not found:
+        return
+    if not yes:
+        click.confirm(f"Remove these {len(found)} clients?", abort=True, err=True)
+    still = {client.client_id for client in stale_clients(older_than)}  # somebody may have connected while the question stood
+    removed = [client for client in found if client.client_id in still and _swept(client, older_than)]
+    remark(f"{len(removed)} removed." + (f" {len(found) - len(removed)} left: in use again, or gone." if len(removed) < len(found) else ""))
+
+
+def _swept(client: Client, older_than: int) -> bool:
+    """Removed first, and only if it is still unused: a revocation cannot be taken back from a client that is used again."""
+    built = services()
+    if not built.clients.remove_unused(client.client_id, unused_since(older_than)):
+        return False
+    built.revocations.revoke((f"client:{client.client_id}",), until=end_of_all_tokens())
+    record("client_swept", client_id=client.client_id, client_name=client.client_name, last_used_at=moment(client.last_used_at),
+           older_than=in_words(older_than))
+    return True
+
+
 @clients.command("rotate-secret")
 @click.argument("client_id", metavar="ID")
 @click.option("--keep-old", is_flag=True, help="The former secret works too, until flask clients update ID --drop-old-secret.")
@@ -107,8 +153,8 @@ def remove_client(client: Client) -> None:
 def rotate_secret(client_id: str, *, keep_old: bool, as_json: bool) -> None:
     """Give a client another secret, and print it once. Its tokens stay valid."""
     built, client = services(), _existing(client_id)
-    if not client.confidential:
-        raise click.ClickException("This client is public: it has no secret.")
+    if not client.client_secret_digests:
+        raise click.ClickException(f"This client {'proves itself with a key' if client.has_keys else 'is public'}: it has no secret.")
     secret = new_secret()
     former = client.client_secret_digests[:1] if keep_old else ()
     _replace(replace(client, client_secret_digests=(built.digests.digest("client", secret), *former)))
@@ -122,12 +168,18 @@ def rotate_secret(client_id: str, *, keep_old: bool, as_json: bool) -> None:
 @click.argument("client_id", metavar="ID")
 @click.option("--pkce/--no-pkce", "pkce", default=None, help="Whether PKCE is required. --no-pkce only for a client with a secret.")
 @click.option("--drop-old-secret", is_flag=True, help="End the overlap that rotate-secret --keep-old began: the newest secret alone works.")
+@click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Replace the public keys of a client that signs assertions.")
+@click.option("--jwks-uri", metavar="URL", help="The same, by where it publishes them.")
 @as_json
-def update(client_id: str, *, pkce: bool | None, drop_old_secret: bool, as_json: bool) -> None:
+def update(client_id: str, *, pkce: bool | None, drop_old_secret: bool, jwks: Path | None, jwks_uri: str | None, as_json: bool) -> None:
     """Change what is required of a client."""
-    client = _existing(client_id)
-    if pkce is None and not drop_old_secret:
-        raise click.UsageError("Say what to change: --pkce, --no-pkce or --drop-old-secret.")
+    client, keys = _existing(client_id), client_metadata.keys_from(jwks, jwks_uri)
+    if pkce is None and not drop_old_secret and not keys:
+        raise click.UsageError("Say what to change: --pkce, --no-pkce, --drop-old-secret, --jwks or --jwks-uri.")
+    if keys:
+        if not client.has_keys:
+            raise click.UsageError("This client has no keys to replace. Create another one: flask clients create --jwks FILE.")
+        client = replace(client, metadata={name: value for name, value in client.metadata.items() if name not in ("jwks", "jwks_uri")} | keys)
     if pkce is not None:
         client_metadata.require_pkce_of_public(public=not client.confidential, pkce_required=pkce)
         client = replace(client, pkce_required=pkce)
@@ -158,5 +210,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "origin": client.origin, "created_at": moment(client.created_at), "redirect_uris": list(client.redirect_uris),
         "grant_types": list(client.grant_types), "scope": client.scope, "token_endpoint_auth_method": client.token_endpoint_auth_method,
         "pkce_required": client.pkce_required, "secrets_in_force": len(client.client_secret_digests),
-        "client_uri": client.metadata.get("client_uri"),
+        "registered_with": client.registered_with, "instance": client.instance, "last_used_at": moment(client.last_used_at),
+        "client_uri": client.metadata.get("client_uri"), "jwks_uri": client.metadata.get("jwks_uri"),
+        "key_ids": [key.get("kid") for key in client.metadata.get("jwks", {}).get("keys", ())],
     }

@@ -38,7 +38,8 @@ def manual_registration(built: Services, client: Client, secret: str | None) -> 
         "Grant type": "Authorization Code" if "authorization_code" in client.grant_types else "Client Credentials",
         "Client ID": client.client_id,
         "Client Secret": secret,
-        "Token authentication method": "Client Secret Post (Basic works too)" if secret else "none: public client",
+        "Token authentication method":
+            "Private Key JWT" if client.has_keys else "Client Secret Post (Basic works too)" if secret else "none: public client",
         **endpoints(built),
         "Auth scopes": scopes_typed(client.scope),
         "Redirect URLs": list(client.redirect_uris),

@@ -1,6 +1,7 @@
-"""Who the client is (RFC 6749 §2.3): one mechanism a request, and what was registered does not bind a client that has a secret.
+"""Who the client is (RFC 6749 §2.3): one mechanism a request.
 
-ServiceNow's form lets an admin choose header or body whatever was registered, so both are honoured.
+ServiceNow's form lets an admin choose header or body whatever was registered, so both are honoured for a client that has a
+secret. A client that registered keys has none, and must use them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
 from mcp_server.errors import InvalidClient, InvalidRequest
+from mcp_server.oauth import client_assertion
+from mcp_server.oauth.client_assertion import ClientAssertions
 from mcp_server.oauth.credentials import Digests
-from mcp_server.oauth.models import Client
+from mcp_server.oauth.models import PRIVATE_KEY_JWT, Client
 from mcp_server.oauth.parameters import Parameters
 from mcp_server.oauth.ports import ClientStore
 
-METHODS = ("client_secret_basic", "client_secret_post", "none")
+PROVING_METHODS = ("client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT)
+METHODS = (*PROVING_METHODS, "none")
 """What the token endpoint accepts, as the metadata names it."""
 
 REFUSED = "The client could not be authenticated. Check the client id and the client secret."
@@ -29,22 +33,28 @@ class Presented:
     method: str
     client_id: str
     client_secrets: tuple[str, ...] = ("",)
+    assertion: str = ""
 
 
 class ClientAuthentication:
-    def __init__(self, clients: ClientStore, digests: Digests) -> None:
+    def __init__(self, clients: ClientStore, digests: Digests, assertions: ClientAssertions) -> None:
         self._clients = clients
         self._digests = digests
+        self._assertions = assertions
 
     def authenticate(self, parameters: Parameters, authorization: str | None) -> tuple[Client, str]:
         """The client, and the method by which it proved itself. Raises InvalidClient or InvalidRequest."""
         presented = _presented(parameters, authorization)
         client = self._clients.find(presented.client_id)
+        if presented.method == PRIVATE_KEY_JWT:
+            return self._asserted(client, presented.assertion), presented.method
         known = client.client_secret_digests if client else ()
         right = [secret for secret in presented.client_secrets if self._digests.matches("client", secret, known or ("",))]  # also for nobody
         if client is None:
             raise InvalidClient(REFUSED, detail="unknown client")
         if presented.method == "none":
+            if client.has_keys:
+                raise InvalidClient("This client must prove itself with a signed assertion (private_key_jwt).", detail="no assertion")
             if client.confidential:
                 raise InvalidClient("This client has a secret and must send it.", detail="no secret")
         elif not client.confidential:
@@ -54,6 +64,12 @@ class ClientAuthentication:
         else:
             client = self._under_the_current_key(client, right[0])
         return client, presented.method
+
+    def _asserted(self, client: Client | None, assertion: str) -> Client:
+        if client is None:
+            raise InvalidClient(client_assertion.REFUSED, detail="unknown client")
+        self._assertions.verify(assertion, client)
+        return client
 
     def _under_the_current_key(self, client: Client, secret: str) -> Client:
         """After JWT_SECRET was rotated: keep the digest under the new key, so that the previous one can be dropped."""
@@ -68,16 +84,21 @@ class ClientAuthentication:
 
 def named_client(parameters: Parameters, authorization: str | None) -> str | None:
     """Whom the request says it comes from, proven or not. For the audit."""
+    named, assertion = parameters.get("client_id"), parameters.get("client_assertion")
+    if authorization is None:
+        return named or (client_assertion.claimed_client(assertion) if assertion else None)
     try:
-        return _basic(authorization)[0] if authorization is not None else parameters.get("client_id")
+        return _basic(authorization)[0]
     except InvalidClient:
-        return parameters.get("client_id")
+        return named
 
 
 def _presented(parameters: Parameters, authorization: str | None) -> Presented:
     body_id, body_secret = parameters.get("client_id"), parameters.get("client_secret")
     if parameters.get("client_assertion") or parameters.get("client_assertion_type"):
-        raise InvalidClient("Client assertions are not accepted here. Use the client secret, in the Basic header or in the body.", detail="assertion")
+        if authorization is not None or body_secret is not None:
+            raise InvalidRequest("The client authenticates twice: use the assertion or the secret, not both.")
+        return _presented_assertion(parameters, body_id)
     if authorization is not None:
         client_id, secrets = _basic(authorization)
         if body_secret is not None:
@@ -90,6 +111,17 @@ def _presented(parameters: Parameters, authorization: str | None) -> Presented:
     if body_secret is not None:
         return Presented("client_secret_post", body_id, (body_secret,))
     return Presented("none", body_id)
+
+
+def _presented_assertion(parameters: Parameters, body_id: str | None) -> Presented:
+    """Whose it is, it says itself; a client_id beside it must say the same (RFC 7521 §4.2)."""
+    assertion = parameters.get("client_assertion")
+    if assertion is None or parameters.get("client_assertion_type") != client_assertion.TYPE:
+        raise InvalidClient(client_assertion.REFUSED, detail="assertion: absent, or of another type")
+    claimed = client_assertion.claimed_client(assertion)
+    if claimed is None or body_id not in (None, claimed):
+        raise InvalidClient(client_assertion.REFUSED, detail="assertion: unreadable, or of another client_id")
+    return Presented(PRIVATE_KEY_JWT, claimed, assertion=assertion)
 
 
 def _basic(authorization: str) -> tuple[str, tuple[str, ...]]:

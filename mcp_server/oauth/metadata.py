@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mcp_server.oauth.client_authentication import METHODS
+from mcp_server.oauth.client_authentication import METHODS, PROVING_METHODS
+from mcp_server.oauth.client_keys import ALGORITHMS
 from mcp_server.oauth.models import SCOPES
 
 
-def authorization_server_metadata(issuer: str, *, grant_types: Sequence[str], registration: bool) -> dict[str, Any]:
-    """RFC 8414. `registration`: whether clients may register."""
+def authorization_server_metadata(issuer: str, *, grant_types: Sequence[str], registration: bool, jwks: bool = False) -> dict[str, Any]:
+    """RFC 8414. `registration`: whether clients may register. `jwks`: whether others can verify our tokens."""
     document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "token_endpoint": f"{issuer}/oauth/token",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grant_types),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": list(METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_endpoint_auth_methods_supported": list(PROVING_METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "scopes_supported": list(SCOPES),
         "authorization_response_iss_parameter_supported": True,
     }
     if registration:
         document["registration_endpoint"] = f"{issuer}/oauth/register"
+    if jwks:
+        document["jwks_uri"] = f"{issuer}/oauth/jwks.json"
     return document
 
 

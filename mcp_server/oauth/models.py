@@ -12,6 +12,8 @@ SCOPES = ("tools:read", "tools:execute")
 IGNORED_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 """Asked for out of habit; accepted and not granted."""
 
+PRIVATE_KEY_JWT = "private_key_jwt"
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -29,10 +31,19 @@ class Client:
     pkce_required: bool = True
     origin: str = "operator"  # operator, registration or import
     metadata: dict[str, Any] = field(default_factory=dict)  # client_uri, logo_uri, contacts … as registered
+    registration_access_token_digest: str | None = None  # of what lets it manage its own registration (RFC 7592)
+    registered_with: str | None = None  # the id of the initial access token, if it was a minted one
+    instance: str | None = None  # the only ServiceNow instance that its redirect URIs may name, if that token said so
+    last_used_at: float | None = None  # when it got a token; true to the hour
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether it proves itself with a signed assertion. A client that has a secret never does."""
+        return self.token_endpoint_auth_method == PRIVATE_KEY_JWT and not self.client_secret_digests
 
     @property
     def confidential(self) -> bool:
-        return bool(self.client_secret_digests)
+        return bool(self.client_secret_digests) or self.has_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class InitialAccessToken:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key that signs access tokens, as an encrypted JWK. `retired_at`: verifies only, since then."""
+    """A key that signs access tokens, as an encrypted JWK. `retired_at`: verifies only, since then. It may be yet to come."""
 
     kid: str
     algorithm: str

@@ -6,9 +6,9 @@ back end does not answer in time, and nothing else. Digests are made by `credent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from mcp_server.oauth.models import (
     AuthorizationCode,
@@ -31,10 +31,16 @@ class ClientStore(Protocol):
         """Raises ValueError when the id is taken."""
 
     def replace(self, client: Client) -> bool:
-        """Store the changed client. False when there is none with that id."""
+        """Store the changed client, but for `last_used_at`. False when there is none with that id."""
 
     def remove(self, client_id: str) -> bool:
         """False when there was none."""
+
+    def touch(self, client_id: str, now: float) -> None:
+        """It is used now. `last_used_at` never goes back."""
+
+    def remove_unused(self, client_id: str, since: float) -> bool:
+        """Remove it if it was neither made nor used at `since` or later, in one step. False when it was, or there is none."""
 
     def all(self) -> list[Client]:
         """Newest first."""
@@ -66,10 +72,20 @@ class InitialAccessTokenStore(Protocol):
 
 
 class SigningKeyStore(Protocol):
-    def add(self, key: SigningKey) -> None: ...
-    def retire(self, kid: str, now: float) -> bool: ...
-    def remove(self, kid: str) -> bool: ...
-    def all(self) -> list[SigningKey]: ...
+    def add_first(self, key: SigningKey) -> bool:
+        """Add it when there is no key. True for one caller at most, however many ask at once."""
+
+    def succeed(self, key: SigningKey, retires_at: float) -> None:
+        """Add it, and let all others that are not retired yet retire at that time, in one step."""
+
+    def rewrap(self, kid: str, encrypted_jwk: str) -> bool:
+        """Store the same key, encrypted anew. False when there is none with that id."""
+
+    def remove(self, kid: str) -> bool:
+        """False when there was none."""
+
+    def all(self) -> list[SigningKey]:
+        """Newest first."""
 
 
 class ImportLedger(Protocol):
@@ -113,6 +129,26 @@ class RefreshTokenStore(Protocol):
 class SingleUseStore(Protocol):
     def claim(self, single_use_id: str, until: float, now: float) -> bool:
         """True for the first caller, False for all others until `until`: a form, an assertion's `jti`."""
+
+
+class JwksUnavailable(Exception):
+    """The keys at a jwks_uri could not be had. The text says why, for the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKeys:
+    """`fresh`: fetched for this very question."""
+
+    jwks: Mapping[str, Any]
+    fresh: bool
+
+
+class JwksSource(Protocol):
+    """The keys that clients publish at their jwks_uri. Both raise JwksUnavailable within seconds; a failure is never remembered."""
+
+    def keys(self, jwks_uri: str) -> PublishedKeys: ...
+    def keys_again(self, jwks_uri: str, client_id: str) -> PublishedKeys | None:
+        """Fetched anew, because a key was missing. None when that was done for this client a moment ago."""
 
 
 class RevocationLedger(Protocol):

@@ -29,6 +29,16 @@ def require_allowed(redirect_uri: str, allowed_hosts: Iterable[str]) -> None:
             detail=redirect_uri[:200])
 
 
+def require_of_instance(redirect_uri: str, instance: str) -> None:
+    """Only what goes to this ServiceNow instance, by https. Raises InvalidRedirectUri in words that say what to ask for."""
+    parts = _require_wellformed(redirect_uri)
+    if parts.scheme != "https" or parts.netloc.lower().removesuffix(":443") != urlsplit(instance).netloc.lower().removesuffix(":443"):
+        raise InvalidRedirectUri(
+            f"This registration is for {instance} only, and a redirect URI leads to {parts.scheme}://{parts.netloc}. Register with the redirect URIs "
+            "of that instance, or ask the operator of this server for a registration token for yours: flask registration-tokens mint "
+            "--instance URL.", detail=redirect_uri[:200])
+
+
 def _require_wellformed(redirect_uri: str) -> SplitResult:
     """Checked as a string before any URL library may repair it."""
     problem = "A redirect URI must be an absolute URL without fragment, user name, blanks or wildcards."

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
@@ -16,10 +18,10 @@ from mcp_server import errors
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.errors import InvalidClientMetadata, InvalidInitialAccessToken, InvalidRedirectUri
-from mcp_server.oauth import redirect_uris, scopes
+from mcp_server.oauth import client_keys, redirect_uris, scopes
 from mcp_server.oauth.client_authentication import METHODS
 from mcp_server.oauth.credentials import Digests, new_id, new_secret
-from mcp_server.oauth.models import SCOPES, Client, InitialAccessToken
+from mcp_server.oauth.models import PRIVATE_KEY_JWT, SCOPES, Client, InitialAccessToken
 from mcp_server.oauth.ports import ClientStore, InitialAccessTokenStore
 from mcp_server.validation import load
 
@@ -59,6 +61,8 @@ class ClientMetadata(Schema):
     software_id = _words(200)
     software_version = _words(200)
     application_type = fields.String(validate=validate.OneOf(["web", "native"]))
+    jwks = fields.Raw()  # these two count for private_key_jwt only, and are judged there
+    jwks_uri = fields.Raw()
 
 
 _METADATA = ClientMetadata()
@@ -66,9 +70,10 @@ _METADATA = ClientMetadata()
 
 class RegistrationEndpoint:
     def __init__(
-        self, *, mode: str, configured_token: str | None, initial_access_tokens: InitialAccessTokenStore, clients: ClientStore,
+        self, *, issuer: str, mode: str, configured_token: str | None, initial_access_tokens: InitialAccessTokenStore, clients: ClientStore,
         allowed_hosts: Iterable[str], automatic: bool, digests: Digests, audit: Audit, clock: Clock,
     ) -> None:
+        self._issuer = issuer
         self._mode = mode
         self._configured_token = configured_token
         self._initial_access_tokens = initial_access_tokens
@@ -88,7 +93,7 @@ class RegistrationEndpoint:
             raise errors.RegistrationOff("Registration is switched off (DCR_MODE). Ask the operator of this server for a client id.")
         if self._mode == "open":
             return None
-        presented = _presented_token(authorization, body)
+        presented = presented_token(authorization, body)
         if presented is None:
             raise InvalidInitialAccessToken("Registration needs the initial access token: Authorization: Bearer and the token.", detail="none given")
         if self._configured_token is not None and hmac.compare_digest(presented.encode(), self._configured_token.encode()):
@@ -106,30 +111,43 @@ class RegistrationEndpoint:
             self._audit.record("oauth", "dcr_registration", "denied", reason=error.detail or error.message)
             raise
         try:
-            client, secret = self._client_from(body)
+            client, secret = self.client_from(body, minted.instance if minted else None)
+            token = new_secret()
+            client = replace(client, registration_access_token_digest=self._digests.digest("registration", token),
+                             registered_with=minted.token_id if minted else None)
             self._clients.add(client)
-        except errors.GatewayError as error:
+        except Exception as error:
             if minted is not None:
-                self._initial_access_tokens.give_back(minted.token_id)
-            self._audit.record("oauth", "dcr_registration", "failure", reason=error.detail or error.message)
+                with suppress(errors.StoreUnavailable):  # what went wrong first is what is told
+                    self._initial_access_tokens.give_back(minted.token_id)
+            reason = error.detail or error.message if isinstance(error, errors.GatewayError) else type(error).__name__
+            self._audit.record("oauth", "dcr_registration", "failure", reason=reason, initial_access_token=minted.name if minted else None)
             raise
         self._audit.record("oauth", "dcr_registration", "success", client_id=client.client_id, client_name=client.client_name,
                            redirect_uris=list(client.redirect_uris), initial_access_token=minted.name if minted else None)
-        return _client_information(client, secret)
+        return self.information(client, secret, token)
 
-    def _client_from(self, body: Any) -> tuple[Client, str | None]:
+    def information(self, client: Client, secret: str | None, registration_access_token: str) -> dict[str, Any]:
+        """The client information response (RFC 7591 §3.2.1), with what manages it (RFC 7592 §3). `secret` only when it was just made."""
+        return _client_information(client, secret) | {
+            "registration_access_token": registration_access_token,
+            "registration_client_uri": f"{self._issuer}/oauth/register/{client.client_id}"}
+
+    def client_from(self, body: Any, instance: str | None) -> tuple[Client, str | None]:
+        """The client that the metadata describes, and its secret. With `instance` it may redirect to that one alone. Raises an OAuthError."""
         if not isinstance(body, dict):
             raise InvalidClientMetadata("The body must be a JSON object of client metadata.")
         if body.get("software_statement") is not None:
             raise errors.InvalidSoftwareStatement("Software statements are not accepted here: send the metadata itself.")
-        metadata = load(_METADATA, _without_nulls(body), InvalidClientMetadata)
+        metadata = load(_METADATA, without_nulls(body), InvalidClientMetadata)
         grant_types = self._grant_types_from(metadata)
         method = metadata["token_endpoint_auth_method"]
-        secret = None if method == "none" else new_secret()
+        secret = None if method in ("none", PRIVATE_KEY_JWT) else new_secret()
+        keys = client_keys.registered(metadata) if method == PRIVATE_KEY_JWT else {}
         client = Client(
             client_id=new_id(),
             client_name=metadata.get("client_name") or "A client without a name",
-            redirect_uris=self._redirect_uris_from(metadata, grant_types),
+            redirect_uris=self._redirect_uris_from(metadata, grant_types, instance),
             grant_types=grant_types,
             response_types=_response_types_from(metadata, grant_types),
             token_endpoint_auth_method=method,
@@ -137,7 +155,8 @@ class RegistrationEndpoint:
             scope=scopes.requested(metadata.get("scope"), otherwise=" ".join(SCOPES)),
             client_secret_digests=() if secret is None else (self._digests.digest("client", secret),),
             origin="registration",
-            metadata={name: metadata[name] for name in KEPT_AS_REGISTERED if name in metadata})
+            instance=instance,
+            metadata={name: metadata[name] for name in KEPT_AS_REGISTERED if name in metadata} | keys)
         return client, secret
 
     def _grant_types_from(self, metadata: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,16 +169,20 @@ class RegistrationEndpoint:
                 "with flask clients create.")
         return served
 
-    def _redirect_uris_from(self, metadata: Mapping[str, Any], grant_types: tuple[str, ...]) -> tuple[str, ...]:
+    def _redirect_uris_from(self, metadata: Mapping[str, Any], grant_types: tuple[str, ...], instance: str | None) -> tuple[str, ...]:
+        """With `instance` that one alone, whatever else is allowed: an operator named it, who may register any host."""
         uris = tuple(dict.fromkeys(metadata.get("redirect_uris") or ()))
         if "authorization_code" in grant_types and not uris:
             raise InvalidRedirectUri("redirect_uris is missing: name at least one.")
         for uri in uris:
-            redirect_uris.require_allowed(uri, self._allowed_hosts)
+            if instance is not None:
+                redirect_uris.require_of_instance(uri, instance)
+            else:
+                redirect_uris.require_allowed(uri, self._allowed_hosts)
         return uris
 
 
-def _presented_token(authorization: str | None, body: Any) -> str | None:
+def presented_token(authorization: str | None, body: Any) -> str | None:
     """`Bearer` and the token, the token alone, or `token_value` in the body."""
     if authorization is not None:
         given = authorization.strip(" ")
@@ -170,7 +193,7 @@ def _presented_token(authorization: str | None, body: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
+def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 

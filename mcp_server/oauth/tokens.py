@@ -16,6 +16,7 @@ from mcp_server.principal import Principal
 
 MOST_CHARACTERS = 4096
 LEEWAY = 30
+ALGORITHMS = ["HS256", "ES256"]
 REMEMBERED = 4096
 REMEMBERED_SECONDS = 30
 
@@ -24,7 +25,7 @@ class AccessTokens:
     """Issues access tokens for one resource and verifies them.
 
     A verified token is remembered for half a minute: the signature is not computed again, its expiry is compared every
-    time. Whether it was revoked is asked elsewhere, on every request.
+    time, and it is forgotten when the keys change. Whether it was revoked is asked elsewhere, on every request.
     """
 
     def __init__(self, issuer: str, resource: str, keys: SigningKeys, lifetime: int, clock: Clock) -> None:
@@ -32,7 +33,6 @@ class AccessTokens:
         self._resource = resource
         self._keys = keys
         self._clock = clock
-        self._remembered: dict[str, tuple[Principal, float]] = {}
         self._claims = JWTClaimsRegistry(
             now=lambda: int(clock()), leeway=LEEWAY,
             iss={"essential": True, "value": issuer}, aud={"essential": True, "value": resource}, exp={"essential": True},
@@ -47,19 +47,21 @@ class AccessTokens:
             "iss": self._issuer, "sub": subject, "aud": self._resource, "client_id": client_id, "scope": scope,
             "jti": new_id(), "grant_id": grant_id, "iat": now, "exp": now + self.lifetime,
         }
-        header = {"alg": self._keys.algorithm, "typ": "at+jwt", "kid": self._keys.active.kid}
-        return jwt.encode(header, claims, self._keys.active, algorithms=[self._keys.algorithm])
+        key = self._keys.active
+        header = {"alg": self._keys.algorithm, "typ": "at+jwt", "kid": key.kid}
+        return jwt.encode(header, claims, key, algorithms=[self._keys.algorithm])
 
     def verify(self, token: str) -> Principal:
         """The caller that this token speaks for. Raises InvalidToken."""
         now = self._clock()
-        remembered = self._remembered.get(token)
+        memory: dict[str, tuple[Principal, float]] = self._keys.ring.remembered  # that of the keys of this moment: with other keys it is another
+        remembered = memory.get(token)
         if remembered is not None and now < remembered[1]:
             return remembered[0]
         principal = self._principal(self._verified_claims(token))
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.clear()
-        self._remembered[token] = (principal, min(principal.expires_at + LEEWAY, now + REMEMBERED_SECONDS))
+        if len(memory) >= REMEMBERED:
+            memory.clear()
+        memory[token] = (principal, min(principal.expires_at + LEEWAY, now + REMEMBERED_SECONDS))
         return principal
 
     def read(self, token: str) -> dict[str, Any] | None:
@@ -82,7 +84,7 @@ class AccessTokens:
         if len(token) > MOST_CHARACTERS or not token.isascii():
             raise InvalidToken("The access token is not valid.", detail="too long or not ASCII")
         try:
-            decoded = jwt.decode(token, self._keys.verifying, algorithms=[self._keys.algorithm])
+            decoded = jwt.decode(token, lambda given: self._keys.verifying(given.headers()), algorithms=ALGORITHMS)
         except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidToken("The access token is not valid.", detail=type(error).__name__) from error
         if set(decoded.header) != {"alg", "typ", "kid"} or decoded.header["typ"] != "at+jwt":

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mcp_server.oauth.models import Client, InitialAccessToken, Revocation, SigningKey, User
@@ -18,6 +18,8 @@ from mcp_server.storage.database import Database
 
 _REVOCATIONS_LOCK = 0x6D63705F7265766F
 """PostgreSQL's number for: somebody records revocations."""
+_SIGNING_KEYS_LOCK = 0x6D63705F6B657973
+"""The same for: somebody adds a signing key."""
 
 
 class Registry:
@@ -56,12 +58,26 @@ class Clients:
 
     def replace(self, client: Client) -> bool:
         with self._database.writing() as connection:
-            changed = connection.execute(update(tables.clients).where(tables.clients.c.client_id == client.client_id).values(_columns(client)))
+            columns = _columns(client)
+            del columns["last_used_at"]  # whoever changes a client read it a while ago
+            changed = connection.execute(update(tables.clients).where(tables.clients.c.client_id == client.client_id).values(columns))
         return changed.rowcount == 1
 
     def remove(self, client_id: str) -> bool:
         with self._database.writing() as connection:
             return connection.execute(delete(tables.clients).where(tables.clients.c.client_id == client_id)).rowcount == 1
+
+    def touch(self, client_id: str, now: float) -> None:
+        column = tables.clients.c
+        later = (column.client_id == client_id, or_(column.last_used_at.is_(None), column.last_used_at < now))
+        with self._database.writing() as connection:
+            connection.execute(update(tables.clients).where(*later).values(last_used_at=now))
+
+    def remove_unused(self, client_id: str, since: float) -> bool:
+        column = tables.clients.c
+        unused = (column.client_id == client_id, column.created_at < since, or_(column.last_used_at.is_(None), column.last_used_at < since))
+        with self._database.writing() as connection:
+            return connection.execute(delete(tables.clients).where(*unused)).rowcount == 1
 
     def all(self) -> list[Client]:
         newest_first = select(tables.clients).order_by(tables.clients.c.created_at.desc(), tables.clients.c.client_id)
@@ -146,15 +162,24 @@ class SigningKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, key: SigningKey) -> None:
+    def add_first(self, key: SigningKey) -> bool:
         with self._database.writing() as connection:
+            self._take_turns(connection)
+            if connection.execute(select(tables.signing_keys.c.kid).limit(1)).first() is not None:
+                return False
+            connection.execute(insert(tables.signing_keys).values(_columns(key)))
+            return True
+
+    def succeed(self, key: SigningKey, retires_at: float) -> None:
+        with self._database.writing() as connection:
+            self._take_turns(connection)
+            connection.execute(update(tables.signing_keys).where(tables.signing_keys.c.retired_at.is_(None)).values(retired_at=retires_at))
             connection.execute(insert(tables.signing_keys).values(_columns(key)))
 
-    def retire(self, kid: str, now: float) -> bool:
-        """False when there is none, or it was retired before."""
-        live = (tables.signing_keys.c.kid == kid, tables.signing_keys.c.retired_at.is_(None))
+    def rewrap(self, kid: str, encrypted_jwk: str) -> bool:
         with self._database.writing() as connection:
-            return connection.execute(update(tables.signing_keys).where(*live).values(retired_at=now)).rowcount == 1
+            changed = connection.execute(update(tables.signing_keys).where(tables.signing_keys.c.kid == kid).values(encrypted_jwk=encrypted_jwk))
+        return changed.rowcount == 1
 
     def remove(self, kid: str) -> bool:
         with self._database.writing() as connection:
@@ -165,6 +190,11 @@ class SigningKeys:
         with self._database.reading() as connection:
             rows = connection.execute(select(tables.signing_keys).order_by(tables.signing_keys.c.created_at.desc(), tables.signing_keys.c.kid))
             return [SigningKey(**row) for row in rows.mappings()]
+
+    def _take_turns(self, connection: Connection) -> None:
+        """SQLite's writers do so anyway."""
+        if self._database.postgresql:
+            connection.execute(select(func.pg_advisory_xact_lock(_SIGNING_KEYS_LOCK)))
 
 
 class Imports:

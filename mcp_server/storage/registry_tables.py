@@ -20,6 +20,10 @@ clients = Table(
     Column("pkce_required", Boolean, nullable=False),
     Column("origin", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
+    Column("registration_access_token_digest", Text),
+    Column("registered_with", Text),
+    Column("instance", Text),
+    Column("last_used_at", Double),
 )
 
 users = Table(

@@ -77,7 +77,19 @@ def require_json(request: Request, what: str) -> None:
 
 
 def json_object(request: Request) -> Any:
-    """A JSON body. Raises UnsupportedContentType, InvalidClientMetadata, BodyTooLarge or BodyTooSlow."""
+    """A JSON body, read once a request as a form is. Raises UnsupportedContentType, InvalidClientMetadata, BodyTooLarge or BodyTooSlow."""
+    if "json_object" not in g:
+        try:
+            g.json_object = (_json_object(request), None)
+        except GatewayError as error:
+            g.json_object = (None, error)
+    found, refused = g.json_object
+    if refused is not None:
+        raise refused
+    return found
+
+
+def _json_object(request: Request) -> Any:
     require_json(request, "the client metadata")
     try:
         return orjson.loads(read(request, MOST_FORM))

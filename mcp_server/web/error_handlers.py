@@ -22,6 +22,7 @@ from mcp_server.errors import (
     GatewayError,
     InvalidClient,
     InvalidInitialAccessToken,
+    InvalidRegistrationAccessToken,
     OAuthError,
     RateLimitExceeded,
     RequestRefused,
@@ -36,7 +37,7 @@ JSON_RPC_CODES: Mapping[int, int] = {400: -32600, 401: -32001, 403: -32001, 404:
                                      429: -32000, 503: -32603}
 """What HTTP refuses before there is a JSON-RPC answer. -32000 and -32001 are those of the guide."""
 
-FOR_PROGRAMS = frozenset({"oauth.register", "oauth.token", "oauth.revoke"})
+FOR_PROGRAMS = frozenset({"oauth.register", "oauth.registered_client", "oauth.token", "oauth.revoke", "oauth.introspect", "oauth.jwks"})
 
 UNEXPECTED = "The server failed. The failure is logged under this request id; tell it to the operator."
 
@@ -167,7 +168,7 @@ def _headers(error: GatewayError) -> dict[str, str]:
 def _oauth_headers(error: OAuthError) -> dict[str, str]:
     if isinstance(error, InvalidClient) and "Authorization" in request.headers:
         return {"WWW-Authenticate": 'Basic realm="token endpoint"'}
-    if isinstance(error, InvalidInitialAccessToken):
+    if isinstance(error, InvalidInitialAccessToken | InvalidRegistrationAccessToken):
         return {"WWW-Authenticate": f'Bearer error="{error.error}", error_description="{_printable(error.message)}"'}
     return {}
 

@@ -19,10 +19,12 @@ from flask_limiter import RateLimitExceeded as LimitBreached
 from mcp_server.audit import current_request
 from mcp_server.clock import Clock
 from mcp_server.errors import GatewayError, RateLimitExceeded
+from mcp_server.oauth.registration_endpoint import presented_token
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.web import bodies
 from mcp_server.web.client_address import counted_as
 from mcp_server.web.hooks import only_for
+from mcp_server.web.services import services
 
 CLIENTS_PROVE_THEMSELVES = frozenset({"oauth.token", "oauth.revoke", "oauth.introspect"})
 SIGN_INS = Limit(10, 60)
@@ -38,6 +40,8 @@ def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login:
         clock, strategy="fixed-window", headers_enabled=False, key_prefix="mcp-limits", in_memory_fallback_enabled=True, **storage)
     if limit.most:
         limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address)(oauth)
+        limiter.shared_limit(
+            limit.in_words, scope="registration-token", key_func=_registration_token, exempt_when=lambda: not _registration_token())(oauth)
         limiter.shared_limit(
             limit.in_words, scope="oauth-client", key_func=_client, exempt_when=_nobody_proves_a_client_here, deduct_when=_proven)(oauth)
     limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
@@ -60,7 +64,8 @@ class RefusingLimiter(Limiter):
             super()._check_request_limit(callable_name, in_middleware)
         except LimitBreached as error:
             breached = self.current_limit
-            seconds_left = max(1, int(breached.reset_at - self._now())) if breached else SIGN_INS.window
+            window = error.limit.limit.get_expiry()  # at most: the counter's clock may be another machine's
+            seconds_left = max(1, min(window, int(breached.reset_at - self._now()))) if breached else window
             raise RateLimitExceeded(
                 f"Rate limit exceeded: {error.limit.limit}. Try again in {seconds_left} seconds.", retry_after=seconds_left) from error
 
@@ -84,6 +89,18 @@ def _client() -> str:
     """The client that the request names; its address where it names none. Digested, since anyone may write anything there."""
     named = _named_client() or _address()
     return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _registration_token() -> str:
+    """The initial access token of a registration, digested: whoever has a good one, and many addresses, is held to one count too."""
+    if request.endpoint != "oauth.register" or request.method != "POST":
+        return ""
+    authorization = request.headers.get("Authorization")
+    try:
+        token = presented_token(authorization, None if authorization is not None else bodies.json_object(request))
+    except GatewayError:  # the view refuses it in its own words
+        return ""
+    return services().digests.digest("initial", token)[:32] if token else ""
 
 
 def _named_client() -> str | None:

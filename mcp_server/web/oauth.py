@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
 
 from mcp_server.errors import FormExpired
 from mcp_server.oauth import parameters
+from mcp_server.oauth.key_records import JWKS_FRESH
 from mcp_server.oauth.parameters import Parameters
 from mcp_server.web import bodies, error_handlers, sessions
 from mcp_server.web.error_handlers import as_json
@@ -30,6 +32,20 @@ def register() -> ResponseReturnValue:
     return as_json(201, information)
 
 
+@bp.route("/oauth/register/<client_id>", methods=EVERY)
+@bp.route("/register/<client_id>", methods=EVERY)
+@only("GET", "PUT", "DELETE")
+def registered_client(client_id: str) -> ResponseReturnValue:
+    """A client and its own registration (RFC 7592)."""
+    configuration, authorization = services().client_configuration, request.headers.get("Authorization")
+    if request.method == "DELETE":
+        configuration.remove(client_id, authorization)
+        return "", 204
+    if request.method == "PUT":
+        return as_json(200, configuration.replace(client_id, authorization, bodies.json_object(request)))
+    return as_json(200, configuration.read(client_id, authorization))
+
+
 @bp.route("/oauth/token", methods=EVERY)
 @bp.route("/token", methods=EVERY)
 @only("POST")
@@ -44,6 +60,22 @@ def token() -> ResponseReturnValue:
 def revoke() -> ResponseReturnValue:
     services().revocation.revoke(bodies.form(request), request.headers.get("Authorization"))
     return as_json(200, {})
+
+
+@bp.route("/oauth/introspect", methods=EVERY)
+@only("POST")
+def introspect() -> ResponseReturnValue:
+    answer = services().introspection.introspect(bodies.form(request), request.headers.get("Authorization"))
+    return as_json(200, answer, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+@bp.route("/oauth/jwks.json", methods=EVERY)
+@only("GET")
+def jwks() -> ResponseReturnValue:
+    """The public keys, where there are any. Kept by others for less time than a new key waits before it signs."""
+    if not services().signing_keys.published:
+        raise NotFound
+    return as_json(200, services().signing_keys.jwks, {"Cache-Control": f"public, max-age={JWKS_FRESH}"})
 
 
 @bp.route("/authorize", methods=EVERY)

@@ -15,7 +15,11 @@ from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
+from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
+from mcp_server.oauth.key_records import KeyRecords
+from mcp_server.oauth.keys import SigningKeys
 from mcp_server.oauth.ports import ClientStore, GrantStore, InitialAccessTokenStore, SingleUseStore, UserStore
 from mcp_server.oauth.registration_endpoint import RegistrationEndpoint
 from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
@@ -52,12 +56,16 @@ class Services:
     single_use: SingleUseStore
     digests: Digests
     passwords: Passwords
+    signing_keys: SigningKeys
+    key_records: KeyRecords
     access_tokens: AccessTokens
     revocations: Revocations
     authorize: AuthorizeEndpoint
     token: TokenEndpoint
     revocation: RevocationEndpoint
+    introspection: IntrospectionEndpoint
     registration: RegistrationEndpoint
+    client_configuration: ClientConfigurationEndpoint
     metadata: dict[str, Any]
     resource_metadata: dict[str, Any]
     bearer: Bearer
@@ -72,7 +80,7 @@ class Services:
     stops: list[Callable[[], None]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begin the background work of this worker: following the revocations, sweeping what has expired."""
+        """Begin the background work of this worker: following the revocations and the keys, sweeping what has expired."""
         self.stops.extend(begin() for begin in self.background)
 
     def close(self) -> None:

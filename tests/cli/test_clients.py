@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from tests.key_clients import Signer, asserting
 
 INSTANCE = "https://dev12345.service-now.com"
 
@@ -145,3 +149,51 @@ def test_a_name_cannot_move_the_cursor_of_the_operators_terminal(machine, create
     assert "evil" in shown
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """keys(set) → the file that it is in, or text as it is."""
+    def keys(content):
+        file = tmp_path / "keys.json"
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        return str(file)
+
+    return keys
+
+
+def test_a_client_with_keys_has_no_secret_and_gets_tokens_with_them(machine, create, run, keys):
+    signer = Signer()
+    shown = create("--servicenow", INSTANCE, "--grant", "client_credentials", "--jwks", keys(signer.jwks))
+    created = shown.json
+    assert (created["client_secret"], created["kind"], created["key_ids"]) == (None, "confidential", ["k1"])
+    assert created["token_endpoint_auth_method"] == "private_key_jwt"
+    assert created["form"]["Token authentication method"] == "Private Key JWT"
+    ask = {"grant_type": "client_credentials"} | asserting(signer.assertion(created["client_id"], aud=machine.url))
+    assert machine.app().test_client().post("/oauth/token", data=ask, base_url=machine.url).status_code == 200
+    assert "with a key" in run("clients", "rotate-secret", created["client_id"]).err
+
+
+def test_the_keys_of_a_client_are_replaced_and_a_secret_is_not(create, run, keys):
+    client_id = create("--servicenow", INSTANCE, "--jwks-uri", "https://keys.acme.test/jwks").json["client_id"]
+    updated = run("clients", "update", client_id, "--jwks", keys(Signer(kid="k2").jwks), "--json").json
+    assert (updated["jwks_uri"], updated["key_ids"]) == (None, ["k2"])
+    refused = run("clients", "update", create().json["client_id"], "--jwks-uri", "https://keys.acme.test/jwks")
+    assert (refused.status, "no keys to replace" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(("content", "arguments", "said"), [
+    ({"keys": [Signer().private_jwk]}, (), "private"),
+    ({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}, (), "symmetric"),
+    ({"keys": []}, (), "1 to 20 keys"),
+    ("{", (), "keys.json"),
+    (Signer().jwks, ("--public",), "leave out --public"),
+    (Signer().jwks, ("--jwks-uri", "https://keys.acme.test/"), "not both"),
+    (None, ("--jwks-uri", "http://keys.acme.test/"), "https URL"),
+])
+def test_keys_that_cannot_be_registered_are_refused_in_words(run, keys, content, arguments, said):
+    given = () if content is None else ("--jwks", keys(content))
+    refused = run("clients", "create", "--name", "x", "--servicenow", INSTANCE, *given, *arguments)
+    assert refused.status == 2
+    assert said in refused.err
+    assert run("clients", "list", "--json").json == []

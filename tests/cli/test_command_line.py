@@ -67,7 +67,7 @@ def test_what_cannot_be_opened_is_a_refused_configuration_too(flask, setting, va
 
 def test_help_lists_every_group_even_when_the_configuration_is_refused(flask):
     shown = flask("--help").stdout
-    for group in ("clients", "doctor", "secrets", "servicenow", "tokens", "tools", "users"):
+    for group in ("audit", "clients", "doctor", "secrets", "servicenow", "tokens", "tools", "users"):
         assert f"\n  {group} " in shown
 
 

@@ -1,11 +1,15 @@
 import multiprocessing
+import time
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from mcp_server.oauth.models import SigningKey
+from mcp_server.storage import migrations
+from mcp_server.storage.database import Database
 from mcp_server.storage.migrations import migrate, pending
 from mcp_server.storage.registry import Registry
 from mcp_server.storage.registry_tables import metadata
@@ -52,7 +56,7 @@ def test_asking_whether_it_is_pending_makes_no_file(tmp_path):
 def test_migrating_again_keeps_the_data(empty_url):
     migrate(empty_url)
     registry = Registry(empty_url)
-    registry.signing_keys.add(SigningKey("kid", "ES256", "encrypted", 1.0))
+    registry.signing_keys.add_first(SigningKey("kid", "ES256", "encrypted", 1.0))
     migrate(empty_url)
     assert [key.kid for key in registry.signing_keys.all()] == ["kid"]
     registry.close()
@@ -84,4 +88,20 @@ def test_a_database_that_a_newer_release_has_migrated_is_left_as_it_is(empty_url
     migrate(empty_url)
     registry = Registry(empty_url)
     assert registry.clients.all() == []
+    registry.close()
+
+
+def test_clients_of_before_count_as_used_when_their_tables_are_brought_up_to_date(empty_url):
+    database = Database(empty_url)
+    with database.writing() as connection:
+        command.upgrade(migrations._config(connection), "0001")
+        connection.execute(sa.text(
+            "INSERT INTO clients VALUES ('old', 'Old', '[]', '[]', '[]', 'none', 1.0, '', '[]', :yes, 'registration', '{}')"), {"yes": True})
+    database.close()
+    assert pending(empty_url) is True
+    before = time.time()
+    migrate(empty_url)
+    registry = Registry(empty_url)
+    assert before <= registry.clients.find("old").last_used_at <= time.time()
+    assert registry.clients.remove_unused("old", before) is False
     registry.close()

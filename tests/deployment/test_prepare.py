@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -90,3 +91,25 @@ def test_an_application_that_does_not_load_fails_the_check(gateway, prepare):
     done = prepare("--check")
     assert done.returncode == 78
     assert done.stderr == "The application does not load: ModuleNotFoundError: No module named 'nothing_of_that_name'\n"
+
+
+def test_the_first_signing_key_is_made_once_however_many_start_at_once(gateway, prepare):
+    prepare()
+    gateway.configured(JWT_ALGORITHM="ES256")
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: prepare(), range(4)))
+    assert [each.returncode for each in done] == [0] * 4
+    assert sorted("The first signing key was made" in each.stderr for each in done) == [False] * 3 + [True]
+    assert prepare().stderr == ""
+    with sqlite3.connect(gateway.folder / "data/mcp-server.db") as connection:
+        assert connection.execute("SELECT algorithm, retired_at FROM signing_keys").fetchall() == [("ES256", None)]
+    connection.close()
+
+
+def test_signing_keys_of_another_secret_are_refused_in_words(gateway, prepare):
+    gateway.configured(JWT_ALGORITHM="ES256")
+    assert prepare().returncode == 0
+    gateway.configured(JWT_ALGORITHM="ES256", JWT_SECRET="another-9f1c2e7a8b9c6d5e3f-QwErTyUiOp")
+    done = prepare()
+    assert done.returncode == 78
+    assert "JWT_SECRET_PREVIOUS" in done.stderr

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.gateway import both_back_ends
+from tests.key_clients import add_key_client
 
 pytestmark = both_back_ends
 
@@ -112,3 +113,11 @@ def test_a_revocation_and_a_refresh_at_once_leave_nothing_that_opens(gateway, cl
         for given in [tokens, *(answer.json for answer in answers[0::2] if answer.status_code == 200)]:
             assert not gateway.opens(given["access_token"])
             assert gateway.refresh(client, given["refresh_token"]).status_code == 400
+
+
+def test_an_assertion_is_good_for_exactly_one_however_many_send_it_at_once(gateway, open_gateway):
+    client, workers = add_key_client(gateway), [gateway, open_gateway()]
+    for _ in range(ROUNDS):
+        form = {"grant_type": "client_credentials"} | client.proof
+        answers = all_at_once(lambda number, form=form: workers[number % 2].token(form))
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 401: CALLERS - 1}

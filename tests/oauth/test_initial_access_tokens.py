@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcp_server.oauth.models import InitialAccessToken
-from tests.gateway import DCR_TOKEN
+from tests.gateway import DCR_TOKEN, both_back_ends
 
 
 @pytest.fixture
@@ -108,3 +108,72 @@ def test_a_minted_token_works_in_the_body_too(register, mint):
     mint("minted-1", uses_left=1)
     assert register(token_value="minted-1").status_code == 201
     assert register(token_value="minted-1").status_code == 401
+
+
+ACME = "https://acme.service-now.com"
+"""An instance that DCR_ALLOWED_REDIRECT_HOSTS does not have."""
+
+
+def test_the_client_remembers_which_token_registered_it(gateway, register, mint):
+    client_id = register(mint("minted-1")).json["client_id"]
+    assert gateway.services.clients.find(client_id).registered_with == "minted-1"
+    client_id = register({"Authorization": f"Bearer {DCR_TOKEN}"}).json["client_id"]
+    assert gateway.services.clients.find(client_id).registered_with is None
+
+
+def test_a_token_for_an_instance_registers_that_instance(register, mint):
+    header = mint("minted-1", instance=ACME)
+    assert register(header, redirect_uris=[f"{ACME}/oauth_redirect.do", f"{ACME}/mcp_redirect.do"]).status_code == 201
+    assert register(header, redirect_uris=["https://ACME.service-now.com:443/oauth_redirect.do"]).status_code == 201
+
+
+@pytest.mark.parametrize("redirect_uri", [
+    "https://dev12345.service-now.com/oauth_redirect.do", "http://127.0.0.1/callback", "http://localhost/callback",
+    "http://acme.service-now.com/oauth_redirect.do", f"{ACME}:8443/oauth_redirect.do", f"{ACME}.evil.test/oauth_redirect.do",
+    f"{ACME}@evil.test/", "https://evil.test/acme.service-now.com", "https://x.acme.service-now.com/", f"{ACME}./oauth_redirect.do",
+    "https://evil.test\\@acme.service-now.com/"])
+@pytest.mark.parametrize("others", [[], [f"{ACME}/oauth_redirect.do"]])
+def test_a_token_for_an_instance_registers_no_other_host(gateway, register, mint, redirect_uri, others):
+    header = mint("minted-1", instance=ACME, uses_left=1)
+    refused = register(header, redirect_uris=[*others, redirect_uri])
+    assert (refused.status_code, refused.json["error"]) == (400, "invalid_redirect_uri")
+    assert gateway.services.clients.all() == []
+    assert gateway.services.initial_access_tokens.all()[0].uses_left == 1
+
+
+def test_the_refusal_names_the_instance_and_what_to_ask_the_operator_for(register, mint):
+    text = register(mint("minted-1", instance=ACME)).json["error_description"]
+    for said in (ACME, "https://dev12345.service-now.com", "ask the operator", "registration-tokens mint --instance"):
+        assert said in text
+
+
+def test_a_failure_nobody_foresaw_costs_no_use(gateway, register, mint, monkeypatch):
+    header = mint("minted-1", uses_left=1)
+
+    def fail(_):
+        raise ValueError("taken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway.services.clients, "add", fail)
+        assert register(header).status_code == 500
+    assert register(header).status_code == 201
+
+
+@both_back_ends
+def test_a_flood_with_one_good_token_from_many_addresses_is_bounded_and_costs_no_uses(open_gateway, registration, clock):
+    gateway = open_gateway(RATE_LIMIT_OAUTH_MAX="3", RATE_LIMIT_OAUTH_WINDOW="600")
+    for name in ("one", "two"):
+        digest = gateway.services.digests.digest("initial", name)
+        gateway.services.initial_access_tokens.add(InitialAccessToken(name, name, digest, clock(), uses_left=9))
+
+    def register(number, *, token, in_body=False):
+        given = {"json": registration(token_value=token)} if in_body else {
+            "json": registration(), "headers": {"Authorization": f"Bearer {token}"}}
+        return gateway.post("/oauth/register", environ_overrides={"REMOTE_ADDR": f"198.51.100.{number}"}, **given)
+
+    answers = [register(number, token="one", in_body=number % 2 == 1) for number in range(5)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429] * 2
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 601
+    assert answers[-1].json["error"] == "too_many_requests"
+    assert {token.name: token.uses_left for token in gateway.services.initial_access_tokens.all()} == {"one": 6, "two": 9}
+    assert register(9, token="two").status_code == 201

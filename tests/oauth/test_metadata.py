@@ -27,6 +27,9 @@ def test_the_server_metadata_is_valid_and_names_s256_and_codes_only(metadata):
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
     assert metadata["authorization_response_iss_parameter_supported"] is True
+    for endpoint in ("token", "revocation", "introspection"):
+        assert "private_key_jwt" in metadata[f"{endpoint}_endpoint_auth_methods_supported"]
+        assert metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] == ["ES256", "ES384", "RS256", "PS256", "Ed25519"]
 
 
 @pytest.mark.requirement("MET-001")
@@ -53,7 +56,7 @@ def test_the_resource_metadata_names_us_and_no_offline_access(gateway, path):
 @pytest.mark.requirement("MET-008")
 def test_every_endpoint_that_is_named_exists(gateway, metadata):
     endpoints = {name: url for name, url in metadata.items() if name.endswith(("_endpoint", "_uri"))}
-    assert set(endpoints) == {"authorization_endpoint", "token_endpoint", "revocation_endpoint", "registration_endpoint"}
+    assert set(endpoints) == {"authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "registration_endpoint"}
     for url in endpoints.values():
         assert url.startswith(f"{ISSUER}/oauth/")
         assert gateway.send("DELETE", url.removeprefix(ISSUER)).status_code == 405
@@ -61,9 +64,9 @@ def test_every_endpoint_that_is_named_exists(gateway, metadata):
 
 
 @pytest.mark.requirement("MET-015")
-@pytest.mark.parametrize("method", [None, "client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.parametrize("method", [None, "client_secret_basic", "client_secret_post", "private_key_jwt", "none"])
 def test_the_method_that_a_registration_gives_is_an_advertised_one(gateway, metadata, method):
-    response = gateway.post("/register", json=registration_body(token_endpoint_auth_method=method),
+    response = gateway.post("/register", json=registration_body(token_endpoint_auth_method=method, jwks_uri="https://keys.acme.test/"),
                             headers={"Authorization": f"Bearer {gateway.settings.dcr_auth_token}"})
     assert response.json["token_endpoint_auth_method"] in metadata["token_endpoint_auth_methods_supported"]
     assert set(response.json["grant_types"]) <= set(metadata["grant_types_supported"])

@@ -8,12 +8,13 @@ from authlib.oauth2.rfc6749 import grants
 
 from mcp_server.oauth import resources, scopes
 from mcp_server.oauth.authorization_server import EndpointRequest
+from mcp_server.oauth.client_authentication import PROVING_METHODS
 from mcp_server.oauth.credentials import new_id
 from mcp_server.oauth.grants.issuing import GrantParts
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar[list[str]] = ["client_secret_basic", "client_secret_post"]
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar[list[str]] = list(PROVING_METHODS)
     parts: GrantParts
     request: EndpointRequest
 
