@@ -4,7 +4,8 @@ oauth/          the authorization server            mcp/      MCP over JSON-RPC
 llm/            the model, whichever it is           tools/    what this server can do
 knowledge/      articles and their search            rate_limiting/  how many requests from whom
 storage/        SQLite, Redis, PostgreSQL            web/      Flask; the only code that knows HTTP
-cli/            operator commands                    outbound/ fetching what a stranger's URL names
+cli/            operator commands                    outbound/ fetching what a URL from outside names
+audit_log/      the audit file as one chain
 app.py          where every object is built and joined
 
 Imports point down: app, then cli, then web, then tools, storage and outbound, then oauth, mcp, llm and knowledge, then principal,
