@@ -25,7 +25,8 @@ REGISTRATION_REFUSED = ("The server has another DCR_AUTH_TOKEN than these settin
 WRONG_SIGN_IN = "Check the name and the password (flask users list, flask users passwd NAME)."
 NEEDS_SIGN_IN = ("That server does not use the database of these settings, so no temporary user can be made for it: give --username, "
                  "and --password or type it when asked.")
-MODEL = "Run flask doctor: it says which model is missing. Everything before this step works."
+TOOL_FAILED = ("If the text names an argument, give it with --argument KEY=VALUE; else run flask doctor: it says which model is missing. "
+               "Everything before this step works.")
 NO_REFRESH = "ServiceNow needs refresh tokens, or a person must approve again every hour: the client must have the grant refresh_token."
 OTHER_ISSUER = "Set OAUTH_ISSUER to the address that ServiceNow calls, and restart the server."
 STILL_OPEN = "Revocations do not arrive at the server: look at its log, and at REVOCATION_FAIL_MODE."

@@ -30,6 +30,7 @@ SAMPLES = {
         "description": "Since this morning the VPN connection of our whole team drops every ten minutes. Nobody can work from home.",
     },
     "llm_generate": {"prompt": "Say hello in one sentence.", "max_tokens": "64"},
+    "echo": {"message": "hello"},
 }
 WIDTH = max(len(title) for title, _ in STEPS)
 

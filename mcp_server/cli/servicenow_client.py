@@ -244,7 +244,7 @@ class ServiceNowClient:
         result, _ = self._result("tools/call", {"name": tool, "arguments": dict(arguments)})
         text = "\n".join(str(block.get("text", "")) for block in result.get("content", []))
         if result.get("isError"):
-            raise StepFailed(f"{tool} says: {text}", explanations.MODEL)
+            raise StepFailed(f"{tool} says: {text}", explanations.TOOL_FAILED)
         return text
 
     # The person at the browser

@@ -112,6 +112,12 @@ def test_a_server_with_another_database_needs_a_name_to_sign_in_with(machine, si
     assert any("flask clients revoke" in note for note in failed.json["notes"])
 
 
+@pytest.mark.parametrize("tool", ["classify_incident", "llm_generate", "echo", "server_status"])
+def test_every_tool_of_the_server_can_be_tried_by_its_name_alone(machine, simulate, tool):
+    with machine.serving():
+        assert simulate("--tool", tool).json["passed"]
+
+
 def test_a_tool_that_is_not_there_fails_with_those_that_are(machine, simulate):
     with machine.serving():
         failed = simulate("--tool", "nothing")
