@@ -93,7 +93,7 @@ def import_clients_once(settings: Settings) -> None:
     registry = Registry(settings.database_url)
     try:
         digests = Digests(settings.jwt_secret, settings.jwt_secret_previous)
-        added = import_clients(settings.client_storage_path, registry.clients, registry.imports, digests, wall_clock)
+        added = import_clients(settings.client_storage_path, registry.imports, digests, wall_clock)
     except UnreadableClientFile as error:
         raise Refused(str(error)) from None
     except OSError as error:

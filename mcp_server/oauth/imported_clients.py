@@ -13,7 +13,7 @@ import orjson
 from mcp_server.clock import Clock
 from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.models import Client
-from mcp_server.oauth.ports import ClientStore, ImportLedger
+from mcp_server.oauth.ports import ImportLedger
 
 FIRST_MILLISECONDS = 1e11
 """A larger number of a moment is in milliseconds: in seconds it would be the year 5138."""
@@ -23,7 +23,7 @@ class UnreadableClientFile(Exception):
     """The file is not what the templates write. Nothing was imported."""
 
 
-def import_clients(path: Path, clients: ClientStore, imports: ImportLedger, digests: Digests, clock: Clock) -> int:
+def import_clients(path: Path, imports: ImportLedger, digests: Digests, clock: Clock) -> int:
     """How many clients were added. 0 when this very file was imported before, or is not there.
 
     Raises UnreadableClientFile; the file is left as it is, and says so to be deleted: its secrets are readable.
@@ -32,14 +32,7 @@ def import_clients(path: Path, clients: ClientStore, imports: ImportLedger, dige
         return 0
     content = path.read_bytes()
     found = list(_clients_in(content, path, digests, clock()))
-    if not imports.claim(hashlib.sha256(content).hexdigest(), clock()):
-        return 0
-    added = 0
-    for client in found:
-        if clients.find(client.client_id) is None:
-            clients.add(client)
-            added += 1
-    return added
+    return imports.take_over(hashlib.sha256(content).hexdigest(), found, clock())
 
 
 def _clients_in(content: bytes, path: Path, digests: Digests, now: float) -> Iterator[Client]:

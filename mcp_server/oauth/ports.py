@@ -91,7 +91,11 @@ class SigningKeyStore(Protocol):
 class ImportLedger(Protocol):
     """Which files were imported, by the digest of their content: an import happens once, however many start at once."""
 
-    def claim(self, content_digest: str, now: float) -> bool: ...
+    def take_over(self, content_digest: str, clients: Sequence[Client], now: float) -> int:
+        """Add the clients whose ids are free, and remember the content, in one step: a crash leaves both or neither.
+
+        How many were added; 0 when this content was imported before.
+        """
 
 
 class GrantStore(Protocol):

@@ -201,11 +201,14 @@ class Imports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, content_digest: str, now: float) -> bool:
+    def take_over(self, content_digest: str, clients: Sequence[Client], now: float) -> int:
         dialect = postgresql if self._database.postgresql else sqlite
-        row = dialect.insert(tables.imports).values(content_digest=content_digest, imported_at=now)
+        content = dialect.insert(tables.imports).values(content_digest=content_digest, imported_at=now).on_conflict_do_nothing()
         with self._database.writing() as connection:
-            return connection.execute(row.on_conflict_do_nothing().returning(tables.imports.c.content_digest)).first() is not None
+            if connection.execute(content.returning(tables.imports.c.content_digest)).first() is None:
+                return 0
+            rows = [dialect.insert(tables.clients).values(_columns(client)).on_conflict_do_nothing() for client in clients]
+            return sum(connection.execute(row.returning(tables.clients.c.client_id)).first() is not None for row in rows)
 
 
 class Revocations:

@@ -33,7 +33,7 @@ def take_over(gateway, tmp_path):
         if document is not None:
             path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
         services = gateway.services
-        return import_clients(path, services.clients, services.registry.imports, services.digests, services.clock)
+        return import_clients(path, services.registry.imports, services.digests, services.clock)
 
     return take_over
 
