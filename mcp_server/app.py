@@ -46,8 +46,8 @@ from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.token_endpoint import TokenEndpoint
 from mcp_server.oauth.tokens import AccessTokens
-from mcp_server.outbound.jwks import CachedJwks, Fetch
-from mcp_server.outbound.safe_fetch import SafeFetch
+from mcp_server.outbound.jwks import CachedJwks
+from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.storage.open import open_state
