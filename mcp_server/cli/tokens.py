@@ -37,7 +37,8 @@ def list_grants(*, as_json: bool) -> None:
     people = {user.user_id: user.username for user in built.users.all()}
     rows = [{
         "grant_id": grant.grant_id, "client_id": grant.client_id, "client": names.get(grant.client_id) or _web_address(grant.client_id),
-        "subject": grant.subject, "user": people.get(grant.subject), "scope": grant.scope, "created_at": moment(grant.created_at), "expires_at": moment(grant.expires_at),
+        "subject": grant.subject, "user": people.get(grant.subject), "scope": grant.scope, "created_at": moment(grant.created_at),
+        "expires_at": moment(grant.expires_at),
     } for grant in built.grants.all(built.clock()) if not _is_revoked(grant)]
     print_rows(rows, ("grant_id", "client", "user", "scope", "created_at", "expires_at"), as_json=as_json, none="No approval is in force.")
 
