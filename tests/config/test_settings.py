@@ -227,7 +227,8 @@ def test_an_issuer_that_is_not_a_bare_origin_is_refused(name, value):
     ("PORT", "65536"), ("ENVIRONMENT", "prod"), ("LOG_LEVEL", "LOUD"), ("REDIS_URL", "http://redis"), ("DATABASE_URL", "mysql://x"),
     ("TRUSTED_PROXIES", "everyone"), ("OLLAMA_API_URL", "ftp://x"), ("ACCESS_TOKEN_LIFETIME", "0"),
     ("CIMD_ALLOWED_DOMAINS", "https://app.example.com"), ("CIMD_ALLOWED_DOMAINS", "app.example.com/client.json"),
-    ("CIMD_ALLOWED_DOMAINS", "localhost"), ("CIMD_ALLOWED_DOMAINS", "127.0.0.1"), ("CIMD_ALLOWED_DOMAINS", "a.*.example.com"), ("CIMD_ALLOWED_DOMAINS", ".example.com"),
+    ("CIMD_ALLOWED_DOMAINS", "localhost"), ("CIMD_ALLOWED_DOMAINS", "127.0.0.1"), ("CIMD_ALLOWED_DOMAINS", "a.*.example.com"),
+    ("CIMD_ALLOWED_DOMAINS", ".example.com"),
     ("REVOCATION_FAIL_MODE", "ajar"), ("WEB_CONCURRENCY", "many"),
 ])
 def test_bad_values_are_refused_by_the_name_that_was_used(name, value):

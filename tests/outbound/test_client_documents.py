@@ -63,13 +63,16 @@ def test_keys_may_lie_beside_the_document_and_nowhere_else(gateway, site, applic
     assert sorted(site.asked) == ["/client.json", "/keys"]
 
 
-def test_a_public_client_cannot_introspect_and_nobody_gets_a_token_for_itself(gateway, application, key_client):
+def test_no_such_client_gets_a_token_that_no_person_approved(gateway, application, key_client):
+    every_grant = ["authorization_code", "refresh_token", "client_credentials"]
+    application.describe(token_endpoint_auth_method="private_key_jwt", jwks=key_client.signer.jwks, grant_types=every_grant)
     answer = gateway.token({"grant_type": "client_credentials"} | key_client.proof)
     assert (answer.status_code, answer.json["error"]) == (400, "unauthorized_client")
-    application.describe(grant_types=["authorization_code", "client_credentials"])
-    gateway.clock.advance(3601)
-    assert gateway.token({"grant_type": "client_credentials"} | application.client.proof).status_code == 400
-    assert gateway.post("/oauth/introspect", data={"token": "x"} | application.client.proof).status_code == 401
+    assert gateway.tokens(key_client)["refresh_token"]
+
+
+def test_a_public_client_cannot_introspect(gateway, client):
+    assert gateway.post("/oauth/introspect", data={"token": "x"} | client.proof).status_code == 401
 
 
 def test_an_application_on_the_persons_own_computer_may_use_any_port(gateway, client):
@@ -175,6 +178,16 @@ def test_the_longest_client_id_works_to_the_end(gateway, site, application):
     assert gateway.opens(tokens["access_token"])
     assert gateway.revoke({"token": tokens["refresh_token"]} | client.proof).status_code == 200
     assert not gateway.opens(tokens["access_token"])
+
+
+def test_a_client_id_that_is_a_url_is_never_looked_up_in_the_registry(open_gateway, gateway, site, application):
+    url = f"{site.url}/registered.json"
+    for each in (gateway, open_gateway()):
+        if not each.services.clients.find(url):
+            each.add_client(client_id=url)
+        answer = each.authorize(application.client.asks(client_id=url, redirect_uri=None))
+        assert answer.status_code == 400
+        assert ("does not know clients by their web address" in answer.text) == (each is not gateway)
 
 
 def test_nothing_of_such_a_client_can_be_managed_as_a_registration(gateway, client):
