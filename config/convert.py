@@ -132,6 +132,13 @@ def host(value: str) -> str:
     return value.lower()
 
 
+def domain(value: str) -> str:
+    lowered, label = value.lower(), r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+    if not re.fullmatch(rf"\*|(?:\*\.)?(?:{label}\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?(?::[0-9]{{1,5}})?", lowered):
+        raise ValueError("must list domains without scheme and path: app.example.com, *.example.com for all below it, or * for every public host.")
+    return lowered
+
+
 def network(value: str) -> str:
     """A network in CIDR form, or one address. `loopback` is understood too."""
     try:

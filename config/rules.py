@@ -17,6 +17,8 @@ def _rules(v: dict[str, Any], *, production: bool) -> list[tuple[bool, str]]:
     return [
         (not v["jwt_secret"], f"JWT_SECRET is not set. {weak}"),
         (not v["dcr_auth_token"] and v["dcr_mode"] == "token", f"DCR_AUTH_TOKEN is not set, and DCR_MODE is token. {weak}"),
+        (bool(v["cimd_allowed_domains"]) and v["authorization_mode"] == "auto",
+         "CIMD_ALLOWED_DOMAINS is set, and AUTHORIZATION_MODE is auto: a client that describes itself needs a person who approves it. Unset one."),
         (bool(v["jwt_secret"]) and v["jwt_secret"] == v["dcr_auth_token"],
          "JWT_SECRET and DCR_AUTH_TOKEN are the same: the one who may register could sign tokens."),
         (v["llm_backend"] == "llama-cpp" and not v["llama_cpp_url"], "LLAMA_CPP_URL is not set, and LLM_BACKEND is llama-cpp."),

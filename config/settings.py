@@ -83,6 +83,10 @@ class Settings:
     dcr_allowed_redirect_hosts: tuple[str, ...] = row(
         "DCR_ALLOWED_REDIRECT_HOSTS", to=convert.comma_separated(convert.host),
         help="Comma separated hosts that a registered redirect URI may have. Default: the ServiceNow instances and loopback.")
+    cimd_allowed_domains: tuple[str, ...] = row(
+        "CIMD_ALLOWED_DOMAINS", to=convert.comma_separated(convert.domain),
+        help="Comma separated domains whose clients are known by a URL, without registration: `app.example.com`, `*.example.com` for all below it, "
+             "`*` for any public host. Unset: none.")
     authorization_mode: str = row(
         "AUTHORIZATION_MODE", default="consent", to=convert.one_of("consent", "auto"),
         help="`consent`: a person signs in and approves. `auto`: confidential clients are approved at once, as in the guide.")

@@ -31,6 +31,9 @@ from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_assertion import ClientAssertions
 from mcp_server.oauth.client_authentication import ClientAuthentication
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
+from mcp_server.oauth.client_id_documents import ClientIdDocuments
+from mcp_server.oauth.client_id_urls import AllowedDomains
+from mcp_server.oauth.clients import Clients
 from mcp_server.oauth.credentials import Digests, Passwords
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
@@ -46,8 +49,9 @@ from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.token_endpoint import TokenEndpoint
 from mcp_server.oauth.tokens import AccessTokens
-from mcp_server.outbound.jwks import CachedJwks, Fetch
-from mcp_server.outbound.safe_fetch import SafeFetch
+from mcp_server.outbound.client_documents import FetchedClientDocuments
+from mcp_server.outbound.jwks import CachedJwks
+from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.storage.open import open_state
@@ -111,8 +115,12 @@ def build_services(
     revocations = Revocations(
         registry.revocations, state.revocations, clock, fail_mode=settings.revocation_fail_mode, max_staleness=settings.revocation_max_staleness,
         warn=logs.get("revocations").warning)
-    assertions = ClientAssertions(settings.issuer, state.single_use, CachedJwks(fetch or SafeFetch(), clock), clock)
-    server = AuthorizationServer(registry.clients, ClientAuthentication(registry.clients, digests, assertions))
+    fetch = fetch or SafeFetch()
+    assertions = ClientAssertions(settings.issuer, state.single_use, CachedJwks(fetch, clock), clock)
+    domains = AllowedDomains(settings.cimd_allowed_domains)
+    documents = ClientIdDocuments(domains, _redirect_hosts(settings), clock)
+    clients = Clients(registry.clients, FetchedClientDocuments(fetch, documents.client_from, audit, clock), domains, revocations, audit)
+    server = AuthorizationServer(clients, ClientAuthentication(clients, registry.clients, digests, assertions))
     _register_grants(server, GrantParts(
         issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
         revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
@@ -143,7 +151,7 @@ def build_services(
             tokens_last=settings.refresh_token_lifetime + settings.authorization_code_lifetime + access_tokens.accepted_for),
         metadata=authorization_server_metadata(
             settings.issuer, grant_types=server.grant_types, registration=settings.dcr_mode != "off",
-            jwks=signing_keys.published),
+            jwks=signing_keys.published, client_documents=bool(domains)),
         resource_metadata=protected_resource_metadata(settings.issuer),
         bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
         allowed_origins=settings.allowed_origins | {settings.issuer},

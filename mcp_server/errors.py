@@ -40,6 +40,7 @@ GatewayError
 │   └── RateLimitExceeded           429
 └── DependencyUnavailable           503 with Retry-After; in a tool call a result with isError
     ├── StoreUnavailable
+    ├── ClientDocumentUnavailable   the site of a client that a URL names
     ├── TooBusy
     └── ModelError
         ├── ModelUnavailable        nothing listens, or it does not answer as a model server does
@@ -264,6 +265,10 @@ class DependencyUnavailable(GatewayError):
 class StoreUnavailable(DependencyUnavailable):
     def __init__(self, message: str = "The server cannot reach its storage. Try again in a few seconds.", *, detail: str = "") -> None:
         super().__init__(message, detail=detail)
+
+
+class ClientDocumentUnavailable(DependencyUnavailable):
+    retry_after = 30
 
 
 class TooBusy(DependencyUnavailable):

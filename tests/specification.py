@@ -75,6 +75,10 @@ REQUIREMENTS: dict[str, Requirement] = {
         "draft CIMD 6.5; FastMCP 3.4.3; omnara PR 513",
         "client_id = URL of 127.0.0.1, localhost, 2130706433, 0x7f000001, 127.1, ::ffff:127.0.0.1, x@127.0.0.1, nip.io: refused; no "
         "outbound connection"),
+    "CIM-003": Requirement("draft CIMD 6.5", "public URL that redirects to loopback: not followed"),
+    "CIM-005": Requirement("workers 0.10.2", "10 MB document, document at 1 byte/s: bounded size and time"),
+    "CIM-006": Requirement("draft CIMD 3", "http:, no path, fragment, userinfo, dot segments: refused"),
+    "CIM-007": Requirement("draft CIMD 4.1", "document with client_secret or client_secret_* method: refused"),
     # Authorization endpoint
     "AUT-001": Requirement(
         "RFC 6749 4.1.2",
@@ -344,10 +348,6 @@ REQUIREMENTS: dict[str, Requirement] = {
 }
 
 LATER: dict[str, str] = {
-    "CIM-003": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
-    "CIM-005": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
-    "CIM-006": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
-    "CIM-007": "Client ID metadata documents are neither announced nor fetched (CIM-001, CIM-002).",
     "TOK-011": "A wrong verifier leaves the code alone; a verifier has 256 bits, and the rate limit bounds the guesses.",
     "HDR-001": "2026-07-28 is not served yet.",
     "HDR-003": "2026-07-28 is not served yet.",

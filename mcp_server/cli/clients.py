@@ -15,6 +15,7 @@ from mcp_server.cli.duration import Duration, in_words
 from mcp_server.cli.output import as_json, moment, plain, print_json, print_record, print_rows, remark, table
 from mcp_server.cli.stale_clients import stale_clients, unused_since
 from mcp_server.cli.users import end_of_all_tokens
+from mcp_server.oauth import client_id_urls
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import Client
 
@@ -95,11 +96,25 @@ def show(client_id: str, *, as_json: bool) -> None:
 @clients.command("revoke")
 @click.argument("client_id", metavar="ID")
 def revoke(client_id: str) -> None:
-    """Remove a client, and end all of its tokens at once."""
+    """Remove a client, and end all of its tokens at once. A client that a URL names is shut out for as long as its tokens could last."""
+    if client_id_urls.is_url(client_id):
+        _shut_out(client_id)
+        return
     client = _existing(client_id)
     remove_client(client)
     record("client_revoked", client_id=client_id, client_name=client.client_name)
     remark(f"{plain(client.client_name)} is removed, and all of its tokens are revoked.")
+
+
+def _shut_out(client_id: str) -> None:
+    """There is nothing to remove: it describes itself elsewhere."""
+    client_id_urls.require_good(client_id)
+    until = end_of_all_tokens()
+    services().revocations.revoke((f"client:{client_id}",), until=until)
+    record("client_revoked", client_id=client_id)
+    host = client_id_urls.host_of(client_id)
+    remark(f"All tokens of {client_id} are revoked, and it is refused until {moment(until)}. To refuse all clients of {host} for good, take it out "
+           "of CIMD_ALLOWED_DOMAINS and restart the server.")
 
 
 def remove_client(client: Client) -> None:
@@ -194,6 +209,9 @@ def update(client_id: str, *, pkce: bool | None, drop_old_secret: bool, jwks: Pa
 
 def _existing(client_id: str) -> Client:
     client = services().clients.find(client_id)
+    if client is None and client_id_urls.is_url(client_id):
+        raise click.ClickException("A client that a URL names is not registered here: there is nothing to show and nothing to change. "
+                                   "flask tokens list shows its approvals, and flask clients revoke shuts it out.")
     if client is None:
         raise click.ClickException(f"There is no client {client_id!r}. flask clients list shows those there are.")
     return client

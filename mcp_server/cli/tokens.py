@@ -12,6 +12,7 @@ import click
 from mcp_server.cli.command import Group, record, services
 from mcp_server.cli.output import as_json, moment, print_record, print_rows, remark
 from mcp_server.errors import InvalidToken
+from mcp_server.oauth import client_id_urls
 from mcp_server.oauth.models import Grant
 from mcp_server.oauth.tokens import LEEWAY
 
@@ -35,8 +36,9 @@ def list_grants(*, as_json: bool) -> None:
     names = {client.client_id: client.client_name for client in built.clients.all()}
     people = {user.user_id: user.username for user in built.users.all()}
     rows = [{
-        "grant_id": grant.grant_id, "client_id": grant.client_id, "client": names.get(grant.client_id), "subject": grant.subject,
-        "user": people.get(grant.subject), "scope": grant.scope, "created_at": moment(grant.created_at), "expires_at": moment(grant.expires_at),
+        "grant_id": grant.grant_id, "client_id": grant.client_id, "client": names.get(grant.client_id) or _web_address(grant.client_id),
+        "subject": grant.subject, "user": people.get(grant.subject), "scope": grant.scope, "created_at": moment(grant.created_at),
+        "expires_at": moment(grant.expires_at),
     } for grant in built.grants.all(built.clock()) if not _is_revoked(grant)]
     print_rows(rows, ("grant_id", "client", "user", "scope", "created_at", "expires_at"), as_json=as_json, none="No approval is in force.")
 
@@ -62,6 +64,11 @@ def revoke(token: str) -> None:
     built.revocations.revoke((revoked_id,), until)
     record("token_revoked", kind=what, revoked_id=revoked_id)
     remark(_said(what, revoked_id))
+
+
+def _web_address(client_id: str) -> str | None:
+    """What a client is known by that a URL names: no registry has its name."""
+    return client_id_urls.host_of(client_id) if client_id_urls.is_url(client_id) else None
 
 
 def _said(what: str, revoked_id: str) -> str:

@@ -16,9 +16,9 @@ from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Error, OAuth2Payload, OAut
 from mcp_server import errors
 from mcp_server.oauth import redirect_uris
 from mcp_server.oauth.client_authentication import ClientAuthentication
+from mcp_server.oauth.clients import Clients
 from mcp_server.oauth.models import Client
 from mcp_server.oauth.parameters import Parameters
-from mcp_server.oauth.ports import ClientStore
 
 _ERRORS: dict[str, type[errors.OAuthError]] = {
     error.error: error
@@ -91,7 +91,7 @@ class EndpointRequest(OAuth2Request):
 class AuthorizationServer(AuthlibAuthorizationServer):
     """`authorize`, `token` and `revoke` live in their endpoint files; this is what they share."""
 
-    def __init__(self, clients: ClientStore, authentication: ClientAuthentication) -> None:
+    def __init__(self, clients: Clients, authentication: ClientAuthentication) -> None:
         super().__init__()
         self._clients = clients
         self._authentication = authentication

@@ -22,7 +22,7 @@ from mcp_server.clock import Clock
 from mcp_server.errors import InvalidClient
 from mcp_server.oauth import client_keys
 from mcp_server.oauth.client_keys import ALGORITHMS
-from mcp_server.oauth.models import Client
+from mcp_server.oauth.models import LONGEST_CLIENT_ID, Client
 from mcp_server.oauth.ports import JwksSource, JwksUnavailable, SingleUseStore
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -49,7 +49,7 @@ def claimed_client(assertion: str) -> str | None:
         subject = _decoded(assertion)[1].get("sub")
     except InvalidClient:
         return None
-    return subject if isinstance(subject, str) and 0 < len(subject) <= LONGEST_ID and subject.isascii() and subject.isprintable() else None
+    return subject if isinstance(subject, str) and 0 < len(subject) <= LONGEST_CLIENT_ID and subject.isascii() and subject.isprintable() else None
 
 
 class ClientAssertions:

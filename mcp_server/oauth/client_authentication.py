@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from mcp_server.errors import InvalidClient, InvalidRequest
 from mcp_server.oauth import client_assertion
 from mcp_server.oauth.client_assertion import ClientAssertions
+from mcp_server.oauth.clients import Clients
 from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.models import PRIVATE_KEY_JWT, Client
 from mcp_server.oauth.parameters import Parameters
@@ -37,15 +38,18 @@ class Presented:
 
 
 class ClientAuthentication:
-    def __init__(self, clients: ClientStore, digests: Digests, assertions: ClientAssertions) -> None:
+    """`clients` are all there are; `registered` those whose digest may have to be renewed."""
+
+    def __init__(self, clients: Clients, registered: ClientStore, digests: Digests, assertions: ClientAssertions) -> None:
         self._clients = clients
+        self._registered = registered
         self._digests = digests
         self._assertions = assertions
 
     def authenticate(self, parameters: Parameters, authorization: str | None) -> tuple[Client, str]:
         """The client, and the method by which it proved itself. Raises InvalidClient or InvalidRequest."""
         presented = _presented(parameters, authorization)
-        client = self._clients.find(presented.client_id)
+        client = self._clients.find(presented.client_id, lately=True)
         if presented.method == PRIVATE_KEY_JWT:
             return self._asserted(client, presented.assertion), presented.method
         known = client.client_secret_digests if client else ()
@@ -78,7 +82,7 @@ class ClientAuthentication:
             return client
         digests = tuple(current if digest in previous else digest for digest in client.client_secret_digests)
         renewed = replace(client, client_secret_digests=digests)
-        self._clients.replace(renewed)
+        self._registered.replace(renewed)
         return renewed
 
 

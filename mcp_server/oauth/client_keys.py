@@ -92,6 +92,12 @@ def require_public(jwks: Any) -> dict[str, Any]:
     return {"keys": kept}
 
 
+def has_secret(jwks: Any) -> bool:
+    """Whether a set has a key in it that nobody else should know, whatever else is wrong with it."""
+    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+    return isinstance(keys, list) and any(isinstance(key, dict) and _is_secret(key) for key in keys)
+
+
 def choose(jwks: Mapping[str, Any], algorithm: str, kid: str | None) -> list[Key]:
     """The keys that an assertion may be signed with: those of its `kid`, or without one the first few that fit."""
     keys: Any = jwks.get("keys")

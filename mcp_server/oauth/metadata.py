@@ -10,8 +10,13 @@ from mcp_server.oauth.client_keys import ALGORITHMS
 from mcp_server.oauth.models import SCOPES
 
 
-def authorization_server_metadata(issuer: str, *, grant_types: Sequence[str], registration: bool, jwks: bool = False) -> dict[str, Any]:
-    """RFC 8414. `registration`: whether clients may register. `jwks`: whether others can verify our tokens."""
+def authorization_server_metadata(
+    issuer: str, *, grant_types: Sequence[str], registration: bool, jwks: bool = False, client_documents: bool = False,
+) -> dict[str, Any]:
+    """RFC 8414. `registration`: whether clients may register. `jwks`: whether others can verify our tokens.
+
+    `client_documents`: whether a client id may be a URL.
+    """
     document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -35,6 +40,8 @@ def authorization_server_metadata(issuer: str, *, grant_types: Sequence[str], re
         document["registration_endpoint"] = f"{issuer}/oauth/register"
     if jwks:
         document["jwks_uri"] = f"{issuer}/oauth/jwks.json"
+    if client_documents:
+        document["client_id_metadata_document_supported"] = True
     return document
 
 

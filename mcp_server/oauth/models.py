@@ -14,6 +14,11 @@ IGNORED_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 
 PRIVATE_KEY_JWT = "private_key_jwt"
 
+DOCUMENT = "document"
+"""The origin of a client that is in no registry: a URL names it, and the document there describes it."""
+
+LONGEST_CLIENT_ID = 1000  # an access token has it too, and must stay below `tokens.MOST_CHARACTERS`
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -29,7 +34,7 @@ class Client:
     scope: str = " ".join(SCOPES)
     client_secret_digests: tuple[str, ...] = ()
     pkce_required: bool = True
-    origin: str = "operator"  # operator, registration or import
+    origin: str = "operator"  # operator, registration, import or document
     metadata: dict[str, Any] = field(default_factory=dict)  # client_uri, logo_uri, contacts … as registered
     registration_access_token_digest: str | None = None  # of what lets it manage its own registration (RFC 7592)
     registered_with: str | None = None  # the id of the initial access token, if it was a minted one
@@ -40,6 +45,10 @@ class Client:
     def has_keys(self) -> bool:
         """Whether it proves itself with a signed assertion. A client that has a secret never does."""
         return self.token_endpoint_auth_method == PRIVATE_KEY_JWT and not self.client_secret_digests
+
+    @property
+    def from_document(self) -> bool:
+        return self.origin == DOCUMENT
 
     @property
     def confidential(self) -> bool:

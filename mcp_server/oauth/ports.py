@@ -155,6 +155,24 @@ class JwksSource(Protocol):
         """Fetched anew, because a key was missing. None when that was done for this client a moment ago."""
 
 
+class DocumentUnavailable(Exception):
+    """A client document could not be had. The text says why, for the audit. `lasting`: asking again soon would not help."""
+
+    def __init__(self, reason: str, *, lasting: bool) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+class ClientDocumentSource(Protocol):
+    """The clients that describe themselves at the URL which is their id. A failure is never remembered."""
+
+    def client(self, client_id: str) -> Client:
+        """Kept within bounds, or fetched. Raises DocumentUnavailable within seconds, and InvalidClient when the document does not do."""
+
+    def last(self, client_id: str) -> Client | None:
+        """As it was a while ago, if nothing was heard since that takes it back."""
+
+
 class RevocationLedger(Protocol):
     """The truth about revocations: durable, never emptied by a cache that was lost."""
 

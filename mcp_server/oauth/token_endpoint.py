@@ -45,6 +45,8 @@ class TokenEndpoint:
 
     def _remember_use(self, client: Client) -> None:
         """At most one write per client and hour: what is not used for weeks may be swept."""
+        if client.from_document:
+            return
         now = self._clock()
         if client.last_used_at is None or now - client.last_used_at >= TOUCHED_EVERY:
             with suppress(StoreUnavailable):  # the tokens are issued: they must reach the client

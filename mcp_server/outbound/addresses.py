@@ -22,6 +22,10 @@ class AddressRefused(Exception):
     """A host has an address that must not be connected to, or none. The text says which."""
 
 
+class NameUnresolved(AddressRefused):
+    """The name could not be looked up, which may be a trouble of the moment."""
+
+
 def is_public(address: Address) -> bool:
     """IANA's special-purpose registries, written out: what Python's `is_global` says has changed between its releases.
 
@@ -39,7 +43,7 @@ def resolve(host: str, port: int, allowed: AddressRule) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
-        raise AddressRefused(f"the name does not resolve: {type(error).__name__}") from error
+        raise NameUnresolved(f"the name does not resolve: {type(error).__name__}") from error
     addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
     for address in addresses:
         if "%" in address or not allowed(ip_address(address)):

@@ -22,11 +22,13 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from mcp_server.concurrency import give_up_after
 from mcp_server.deadline import Deadline
-from mcp_server.outbound.addresses import AddressRefused, AddressRule, is_public, resolve
+from mcp_server.outbound.addresses import AddressRefused, AddressRule, NameUnresolved, is_public, resolve
 
 SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 OK, HTTPS = 200, 443
+SERVER_ERRORS = 500
+TRY_LATER = frozenset({408, 425, 429})
 PART = 16384
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 _NOT_KEPT = re.compile(r"(?:^|[,\s])no-(?:store|cache)\b", re.IGNORECASE)
@@ -34,7 +36,14 @@ _UNREADABLE = re.compile(r"[^!-~]|[\\#@]")
 
 
 class FetchFailed(Exception):
-    """The document could not be had. The text says why, for the log; it has nothing of what was answered."""
+    """The document could not be had. The text says why, for the log; it has nothing of what was answered.
+
+    `lasting`: it was refused for what it is, or for where it is. Asking again soon would not help.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,11 @@ class Fetched:
 
     document: dict[str, Any]
     max_age: int | None
+    media_type: str = "application/json"
+
+
+Fetch = Callable[[str, int], Fetched]
+"""A URL and the most bytes that are read."""
 
 
 class SafeFetch:
@@ -67,7 +81,8 @@ class SafeFetch:
                 with ExitStack() as opened:
                     return _read(self._answer(addresses, place, deadline, opened), most_bytes, deadline)
             except (AddressRefused, HTTPError, OSError, ValueError) as error:
-                raise FetchFailed(f"{type(error).__name__}: {str(error)[:200]}") from error
+                lasting = isinstance(error, AddressRefused) and not isinstance(error, NameUnresolved)
+                raise FetchFailed(f"{type(error).__name__}: {str(error)[:200]}", lasting=lasting) from error
 
     def _answer(self, addresses: list[str], place: SplitResult, deadline: Deadline, opened: ExitStack) -> urllib3.BaseHTTPResponse:
         """From the first address that can be connected to. `opened` closes what was opened for it."""
@@ -95,22 +110,23 @@ def _place(url: str) -> SplitResult:
     """The parts of a URL that can be read in one way only."""
     place = urlsplit(url)
     if place.scheme != "https" or not place.hostname or _UNREADABLE.search(url) or "%" in place.netloc:
-        raise FetchFailed("not a plain https URL")
+        raise FetchFailed("not a plain https URL", lasting=True)
     return place
 
 
 def _read(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadline) -> Fetched:
     if response.status != OK:
-        raise FetchFailed(f"status {response.status}")
+        raise FetchFailed(f"status {response.status}", lasting=response.status < SERVER_ERRORS and response.status not in TRY_LATER)
     try:
         document = orjson.loads(_body(response, most_bytes, deadline))
     except orjson.JSONDecodeError:
-        raise FetchFailed("not JSON") from None
+        raise FetchFailed("not JSON", lasting=True) from None
     if not isinstance(document, dict):
-        raise FetchFailed("JSON, but no object")
+        raise FetchFailed("JSON, but no object", lasting=True)
     cache_control = response.headers.get("Cache-Control", "")
     found = _MAX_AGE.search(cache_control)
-    return Fetched(document, 0 if _NOT_KEPT.search(cache_control) else int(found[1]) if found else None)
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Fetched(document, 0 if _NOT_KEPT.search(cache_control) else int(found[1]) if found else None, media_type)
 
 
 def _body(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadline) -> bytes:
@@ -119,7 +135,7 @@ def _body(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadlin
     while part := response.read1(PART, decode_content=False):
         body += part
         if len(body) > most_bytes:
-            raise FetchFailed(f"more than {most_bytes} bytes")
+            raise FetchFailed(f"more than {most_bytes} bytes", lasting=True)
         left = deadline.left
         if not left:
             raise _too_slow()

@@ -8,6 +8,7 @@ from werkzeug.exceptions import NotFound
 
 from mcp_server.errors import FormExpired
 from mcp_server.oauth import parameters
+from mcp_server.oauth.client_id_urls import host_of
 from mcp_server.oauth.key_records import JWKS_FRESH
 from mcp_server.oauth.parameters import Parameters
 from mcp_server.web import bodies, error_handlers, sessions
@@ -103,9 +104,10 @@ def _ask(query: bytes) -> ResponseReturnValue:
     request_as_sent = sessions.as_query(asked)
     if user is None or sessions.must_sign_in_again(found.prompts):
         return redirect(url_for("login.login", next=f"{url_for('oauth.authorize')}?{request_as_sent}"), 302)
+    client = found.client
     page = render_template(
-        "consent.html", client=found.client, username=user.username, redirect_uri=found.redirect_uri,
-        redirect_host=sessions.host_of(found.redirect_uri), loopback_only=sessions.is_loopback(found.redirect_uri),
+        "consent.html", client=client, web_address=host_of(client.client_id) if client.from_document else None, username=user.username,
+        redirect_uri=found.redirect_uri, redirect_host=sessions.host_of(found.redirect_uri), loopback_only=sessions.is_loopback(found.redirect_uri),
         scopes=[(scope, SCOPE_MEANINGS[scope]) for scope in found.scope.split()],
         transaction=sessions.sign_transaction(request_as_sent), csrf=sessions.csrf_token())
     return page, 200, sessions.page_headers(form_action=sessions.origin_of(found.redirect_uri))

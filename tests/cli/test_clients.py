@@ -197,3 +197,30 @@ def test_keys_that_cannot_be_registered_are_refused_in_words(run, keys, content,
     assert refused.status == 2
     assert said in refused.err
     assert run("clients", "list", "--json").json == []
+
+
+URL = "https://app.acme.test/client.json"
+
+
+def test_a_client_that_a_url_names_is_shut_out_by_that_url(machine, run):
+    revoked = run("clients", "revoke", URL)
+    assert revoked.status == 0
+    assert "refuse all clients of app.acme.test for good" in revoked.err
+    assert machine.services.revocations.any_revoked((f"client:{URL}",))
+    *_, record = machine.audit
+    assert (record["action"], record["client_id"]) == ("client_revoked", URL)
+
+
+@pytest.mark.parametrize("mistyped", ["http://app.acme.test/client.json", "https://app.acme.test", "https://APP.acme.test/client.json"])
+def test_a_url_that_no_client_can_have_is_not_revoked(machine, run, mistyped):
+    refused = run("clients", "revoke", mistyped)
+    assert refused.status == 1
+    assert "must be an https URL" in refused.err
+    assert not machine.services.revocations.any_revoked((f"client:{mistyped}",))
+
+
+@pytest.mark.parametrize("arguments", [("show", URL), ("rotate-secret", URL), ("update", URL, "--pkce")])
+def test_of_a_client_that_a_url_names_there_is_nothing_to_show_or_change(run, arguments):
+    refused = run("clients", *arguments)
+    assert refused.status == 1
+    assert "flask clients revoke" in refused.err

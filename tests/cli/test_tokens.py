@@ -108,3 +108,13 @@ def test_a_revocation_is_audited_without_the_token(machine, run, access_token):
     *_, record = machine.audit
     assert record["action"] == "token_revoked"
     assert access_token not in f"{record}{revoked.err}{revoked.out}"
+
+
+def test_an_approval_of_a_client_that_a_url_names_is_listed_by_its_host(machine, run):
+    built = machine.services
+    now, url = built.clock(), "https://app.acme.test/client.json"
+    built.grants.add(Grant(GRANT, url, USER, "tools:read", machine.settings().resource, now, now + 1000))
+    [row] = run("tokens", "list", "--json").json
+    assert (row["client"], row["client_id"]) == ("app.acme.test", url)
+    run("clients", "revoke", url)
+    assert run("tokens", "list", "--json").json == []

@@ -19,6 +19,7 @@ GIVEN = {  # a value for each setting that is not its default, and how it is rea
     "JWT_SECRET_PREVIOUS": (f"{GOOD}, {ALSO_GOOD}", (GOOD, ALSO_GOOD)),
     "DCR_AUTH_TOKEN": ("b1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6", "b1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6"),
     "DCR_MODE": ("OFF", "off"),
+    "CIMD_ALLOWED_DOMAINS": ("App.Example.com, *.example.org:8443, *", ("app.example.com", "*.example.org:8443", "*")),
     "DCR_ALLOWED_REDIRECT_HOSTS": ("dev1.Service-Now.com, localhost:3000", ("dev1.service-now.com", "localhost:3000")),
     "SERVICENOW_INSTANCE": ("https://a.service-now.com,https://b.service-now.com/", ("https://a.service-now.com", "https://b.service-now.com")),
     "ALLOWED_ORIGINS": ("http://localhost:3000", ("http://localhost:3000",)),
@@ -225,6 +226,9 @@ def test_an_issuer_that_is_not_a_bare_origin_is_refused(name, value):
     ("SERVICENOW_INSTANCE", "http://dev12345.service-now.com"), ("DCR_ALLOWED_REDIRECT_HOSTS", "https://dev1.service-now.com/cb"), ("PORT", "0"),
     ("PORT", "65536"), ("ENVIRONMENT", "prod"), ("LOG_LEVEL", "LOUD"), ("REDIS_URL", "http://redis"), ("DATABASE_URL", "mysql://x"),
     ("TRUSTED_PROXIES", "everyone"), ("OLLAMA_API_URL", "ftp://x"), ("ACCESS_TOKEN_LIFETIME", "0"),
+    ("CIMD_ALLOWED_DOMAINS", "https://app.example.com"), ("CIMD_ALLOWED_DOMAINS", "app.example.com/client.json"),
+    ("CIMD_ALLOWED_DOMAINS", "localhost"), ("CIMD_ALLOWED_DOMAINS", "127.0.0.1"), ("CIMD_ALLOWED_DOMAINS", "a.*.example.com"),
+    ("CIMD_ALLOWED_DOMAINS", ".example.com"),
     ("REVOCATION_FAIL_MODE", "ajar"), ("WEB_CONCURRENCY", "many"),
 ])
 def test_bad_values_are_refused_by_the_name_that_was_used(name, value):
@@ -244,6 +248,7 @@ def test_blanks_around_a_value_do_not_count():
     ({"DCR_MODE": "open", "RATE_LIMIT_OAUTH_MAX": "0"}, "RATE_LIMIT_OAUTH_MAX is 0, and DCR_MODE is open"),
     ({"REVOCATION_FAIL_MODE": "open"}, "REVOCATION_FAIL_MODE=open revives revoked tokens"),
     ({"JWT_SECRET": ""}, "JWT_SECRET is not set"),
+    ({"CIMD_ALLOWED_DOMAINS": "*", "AUTHORIZATION_MODE": "auto"}, "CIMD_ALLOWED_DOMAINS is set, and AUTHORIZATION_MODE is auto"),
     ({"DCR_AUTH_TOKEN": ""}, "DCR_AUTH_TOKEN is not set, and DCR_MODE is token"),
     ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS must name each origin"),
 ])

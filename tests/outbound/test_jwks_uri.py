@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from mcp_server.oauth.ports import JwksUnavailable
-from mcp_server.outbound import jwks as published
+from mcp_server.outbound import cache
 from mcp_server.outbound.jwks import CachedJwks
 from mcp_server.outbound.safe_fetch import Fetched, FetchFailed
 from tests.gateway import DCR_TOKEN
@@ -192,11 +192,11 @@ def test_a_fetch_that_breaks_leaves_nobody_waiting(clock):
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             source.keys("https://a.test/")
-    assert source._flights == {}
+    assert source._sets._flights == {}
 
 
 def test_the_number_of_kept_sets_and_of_fetches_at_once_is_bounded(clock, monkeypatch):
-    monkeypatch.setattr(published, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(cache, "MOST_ENTRIES", 3)
     calls = Counter()
 
     def fetch(url, _most):
@@ -207,6 +207,6 @@ def test_the_number_of_kept_sets_and_of_fetches_at_once_is_bounded(clock, monkey
     for number in (1, 2, 3, 1, 4, 1, 2):  # 2 was the one that nobody had asked for the longest
         source.keys(f"https://{number}.test/")
     assert calls == {"https://1.test/": 1, "https://2.test/": 2, "https://3.test/": 1, "https://4.test/": 1}
-    monkeypatch.setattr(published, "MOST_AT_ONCE", 0)
+    monkeypatch.setattr(cache, "MOST_AT_ONCE", 0)
     with pytest.raises(JwksUnavailable, match="too many"):
         source.keys("https://5.test/")

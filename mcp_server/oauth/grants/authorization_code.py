@@ -21,6 +21,10 @@ PLAIN_REFUSED = (
     "PKCE with code_challenge_method=S256 is required; plain is refused. In ServiceNow: System OAuth, Application Registry, "
     "the record of this server: tick Public Client and set Code challenge method to S256."
 )
+ELSEWHERE = (
+    "The redirect_uri is not in the document of this client, or it leads to another host than the document's own. The operator of this server can "
+    "allow that host: CIMD_ALLOWED_DOMAINS."
+)
 CODE_REFUSED = "The authorization code is not valid. Start the authorization again."
 
 
@@ -88,7 +92,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         return redirect_uri
 
     def _require_client(self) -> KnownClient:
-        client: KnownClient | None = self.server.query_client(self.request.parameters.required("client_id"))
+        try:
+            client: KnownClient | None = self.server.query_client(self.request.parameters.required("client_id"))
+        except errors.InvalidClient as error:  # a URL that names no client; here nobody failed to prove anything
+            raise InvalidRequest(error.message, detail=error.detail) from error
         if client is None:
             raise InvalidRequest("The client is not known here. Register it again, or ask the operator whether it was removed.")
         return client
@@ -98,7 +105,8 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         if requested is None:
             raise InvalidRequest("The parameter redirect_uri is missing.")
         if not client.check_redirect_uri(requested):
-            raise InvalidRequest("The redirect_uri is not one that this client registered.", detail=requested[:200])
+            raise InvalidRequest(ELSEWHERE if client.model.from_document else "The redirect_uri is not one that this client registered.",
+                                 detail=requested[:200])
         return requested
 
     def _require_well_formed(self, client: Client) -> None:
