@@ -117,6 +117,7 @@ def build_services(
         issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
         revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
+        refresh_idle=settings.refresh_token_idle_lifetime,
         refresh_grace=settings.refresh_reuse_grace))
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
     registration = RegistrationEndpoint(
@@ -135,8 +136,8 @@ def build_services(
             server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
             clock=clock),
         introspection=IntrospectionEndpoint(
-            server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, users=registry.users, digests=digests,
-            revocations=revocations, audit=audit, clock=clock),
+            server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, grants=state.grants,
+            users=registry.users, digests=digests, revocations=revocations, audit=audit, clock=clock),
         registration=registration,
         client_configuration=ClientConfigurationEndpoint(
             registration, registry.clients, digests=digests, revocations=revocations, audit=audit, clock=clock,

@@ -157,4 +157,5 @@ def test_the_grant_is_written_down_for_the_operator(gateway, browser, page, clie
     browser.decide(page)
     [grant] = gateway.services.grants.all(clock())
     assert (grant.client_id, grant.subject) == (client.client_id, gateway.services.users.find("ada").user_id)
-    assert grant.expires_at == clock() + 2_592_000
+    assert (grant.expires_at, grant.ends_at) == (clock() + 1_209_600, clock() + 2_592_000)
+    assert (grant.redirect_uri, grant.last_used_at) == (REDIRECT_URI, None)

@@ -125,9 +125,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
     def _issue_code(self, redirect_uri: str, subject: str) -> str:
         parts, client, now = self.parts, self.client.model, self.parts.clock()
         resource = f"{parts.issuer}/mcp"
+        lasts = parts.refresh_lifetime if "refresh_token" in client.grant_types else parts.code_lifetime + parts.access_tokens.accepted_for
         grant = Grant(
             grant_id=new_id(), client_id=client.client_id, subject=subject, scope=self.request.scope, resource=resource,
-            created_at=now, expires_at=now + parts.refresh_lifetime)
+            created_at=now, expires_at=parts.until(now + lasts, now), ends_at=now + lasts, redirect_uri=redirect_uri)
         code = new_secret()
         parts.grants.add(grant)
         parts.codes.add(parts.digests.digest("code", code), AuthorizationCode(
@@ -156,23 +157,24 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         stored: StoredCode = self.request.authorization_code
         parts, code, client = self.parts, stored.model, self.request.client.model
         resources.require_ours(self.request.parameters.resources, parts.issuer)
-        if not parts.may_still_act(code.subject, code.client_id, code.grant_id):
+        grant = parts.in_force(code.grant_id)
+        if grant is None:
             raise InvalidGrant(CODE_REFUSED, detail="the person or the grant is gone")
         if code.claimed or not parts.codes.claim(stored.digest, parts.clock()):
             self._revoke_after_replay(code)
             raise InvalidGrant(CODE_REFUSED, detail="replayed")
-        refresh_token = self._add_refresh_token(code) if "refresh_token" in client.grant_types else None
+        grant = parts.used(grant)
+        refresh_token = self._add_refresh_token(grant) if "refresh_token" in client.grant_types else None
         parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
                            grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
-        return 200, parts.token_response(client_id=code.client_id, subject=code.subject, scope=code.scope, grant_id=code.grant_id,
-                                         refresh_token=refresh_token), []
+        return 200, parts.token_response(grant, scope=code.scope, refresh_token=refresh_token), []
 
-    def _add_refresh_token(self, code: AuthorizationCode) -> str:
+    def _add_refresh_token(self, grant: Grant) -> str:
         parts = self.parts
         refresh_token = new_secret()
         parts.refresh_tokens.add(parts.digests.digest("refresh", refresh_token), RefreshToken(
-            client_id=code.client_id, subject=code.subject, scope=code.scope, resource=code.resource, grant_id=code.grant_id,
-            expires_at=parts.clock() + parts.refresh_lifetime))
+            client_id=grant.client_id, subject=grant.subject, scope=grant.scope, resource=grant.resource, grant_id=grant.grant_id,
+            expires_at=grant.ends_at_last))
         return refresh_token
 
     def _revoke_after_replay(self, code: AuthorizationCode) -> None:
