@@ -36,6 +36,7 @@ from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
+from mcp_server.oauth.grants_in_force import GrantsInForce
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords, KeyWrapping
 from mcp_server.oauth.keys import SigningKeys
@@ -128,7 +129,9 @@ def build_services(
     tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
-        clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
+        clients=registry.clients, users=registry.users, grants=state.grants,
+        grants_in_force=GrantsInForce(state.grants, revocations, tokens_accepted_for=access_tokens.accepted_for, clock=clock),
+        initial_access_tokens=registry.initial_access_tokens,
         single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), signing_keys=signing_keys,
         key_records=key_records, access_tokens=access_tokens, revocations=revocations,
         authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),

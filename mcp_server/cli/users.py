@@ -66,7 +66,7 @@ def list_users(*, as_json: bool) -> None:
 @as_json
 def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) -> None:
     """Set another password. What the person has approved stays approved."""
-    built, user = services(), _existing(name)
+    built, user = services(), existing_user(name)
     password = _password(generate=generate, from_stdin=password_stdin)
     if not built.users.replace(replace(user, password_hash=built.passwords.hash(password))):
         raise click.ClickException(f"There is no user {name!r} any more.")
@@ -79,7 +79,7 @@ def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) ->
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(name: str, *, yes: bool) -> None:
     """Remove a person, and end all that they have approved."""
-    user = _existing(name)
+    user = existing_user(name)
     if not yes:
         click.confirm(f"Remove {user.username}? Every application they approved stops working.", abort=True, err=True)
     remove_user(user)
@@ -106,7 +106,7 @@ def _checked(name: str) -> str:
     return name
 
 
-def _existing(name: str) -> User:
+def existing_user(name: str) -> User:
     user = services().users.find(name)
     if user is None:
         raise click.ClickException(f"There is no user {name!r}. flask users list shows who there is.")
