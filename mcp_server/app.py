@@ -55,7 +55,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import build_tools
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
+from mcp_server.web import error_handlers, grants, health, hooks, limits, login, mcp, oauth, request_log, sessions, sign_in_attempts, well_known
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
@@ -81,14 +81,15 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, grants.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
-    limits.init_app(
+    limiter = limits.init_app(
         app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
+    sign_in_attempts.init_app(app, limiter.storage, built.digests, clock)
     origins = {"origins": sorted(built.allowed_origins)}
     cors = CORS(
         resources=dict.fromkeys((r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)"), origins),

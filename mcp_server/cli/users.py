@@ -13,6 +13,7 @@ from mcp_server.cli.output import ONCE, as_json, moment, plain, print_json, prin
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import User
 from mcp_server.oauth.tokens import LEEWAY
+from mcp_server.web.sign_in_attempts import account_of, attempts
 
 LEAST_CHARACTERS = 12
 MOST_CHARACTERS = 1000
@@ -72,6 +73,16 @@ def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) ->
         raise click.ClickException(f"There is no user {name!r} any more.")
     record("user_password_set", user_id=user.user_id, username=user.username)
     _show_with_password(user, password if generate else None, as_json=as_json)
+
+
+@users.command("unlock")
+@click.argument("name")
+def unlock(name: str) -> None:
+    """Let a person sign in again at once, after too many wrong passwords were given for their name."""
+    user = existing_user(name)
+    attempts().unlock(account_of(user, user.username))
+    record("user_unlocked", user_id=user.user_id, username=user.username)
+    remark(f"{plain(user.username)} can sign in again: wrong passwords are counted from the beginning.")
 
 
 @users.command("remove")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from tests.browser.visitor import PASSWORD
 
@@ -91,3 +92,35 @@ def test_two_requests_in_two_tabs_keep_their_own_state(visitor, client):
     assert first_answer["code"] != second_answer["code"]
     assert client.redeems(first_answer["code"])
     assert client.redeems(second_answer["code"])
+
+
+@pytest.mark.requirement("LOG-013")
+def test_a_second_click_while_the_first_answer_is_on_its_way_loses_nothing(visitor, client):
+    """Chromium drops the redirect that it was about to follow, and waits for the answer to the second form."""
+    answers = []
+
+    def the_first_answer_is_slow(route):
+        response = route.fetch(max_redirects=0)
+        answers.append(response.headers["location"])
+        if len(answers) == 1:
+            visitor.page.evaluate("document.querySelector('[value=approve]').click()")
+            visitor.page.wait_for_timeout(300)  # the slow line
+        with suppress(Error):  # the first one was dropped
+            route.fulfill(response=response)
+
+    visitor.is_asked_and_signs_in()
+    visitor.page.route(re.compile(r"/oauth/authorize$"), the_first_answer_is_slow)
+    visitor.approve()
+    arrived = visitor.is_back_in_the_client()
+    assert len(answers) == 2
+    assert answers[0] == answers[1]
+    assert client.redeems(arrived["code"])["token_type"] == "Bearer"
+    visitor.complaints.clear()  # of the first form, which did not end
+
+
+@pytest.mark.requirement("AUT-001")
+@pytest.mark.parametrize("state", ["x" * 4_096, "\u65e5" * 750, " &%#" * 500], ids=["letters", "other writing", "to be escaped"])
+def test_a_long_state_comes_back_through_the_sign_in(visitor, state):
+    visitor.is_asked_and_signs_in(state=state)
+    visitor.approve()
+    assert visitor.is_back_in_the_client()["state"] == state

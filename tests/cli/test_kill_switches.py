@@ -18,9 +18,10 @@ def built(machine):
     built, now = machine.services, machine.services.clock()
     for name in ("ada", "bob"):
         built.users.add(User(name * 10, name, "hash", now))
-    for client_id, redirect_uris, instance in (
-            ("one", (f"{INSTANCE}/oauth_redirect.do",), None), ("bound", (f"{INSTANCE}:443/cb",), INSTANCE), ("two", (f"{OTHER_INSTANCE}/cb",), None)):
-        built.clients.add(Client(client_id, client_id, redirect_uris, (), (), "none", now, instance=instance))
+    for client_id, redirect_uri, instance in (
+            ("one", f"{INSTANCE}/oauth_redirect.do", None), ("bound", "https://elsewhere.test/cb", f"{INSTANCE}:443"),
+            ("two", f"{OTHER_INSTANCE}/cb", None)):
+        built.clients.add(Client(client_id, client_id, (redirect_uri,), (), (), "none", now, instance=instance))
     numbers = itertools.count()
     for client_id in ("one", "bound", "two"):
         for subject in ("ada" * 10, "bob" * 10):
@@ -86,7 +87,8 @@ def test_ending_everything_asks_first(run, built):
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [
     ((), 2, "Say what to end"), (("--client", "one", "--user", "ada"), 2, "one of them only"), (("one-ada", "--all"), 2, "one of them only"),
-    (("--client", "nobody"), 1, "no client 'nobody'"), (("--user", "nobody"), 1, "no user 'nobody'"), (("--instance", "dev1"), 2, "ServiceNow instance")])
+    (("--client", "nobody"), 1, "no client 'nobody'"), (("--user", "nobody"), 1, "no user 'nobody'"),
+    (("--instance", "dev1"), 2, "ServiceNow instance")])
 def test_what_cannot_be_meant_ends_nothing_and_says_why(run, built, arguments, status, said):
     before = in_force(built)
     refused = run("tokens", "revoke", *arguments)
