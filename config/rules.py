@@ -21,6 +21,8 @@ def _rules(v: dict[str, Any], *, production: bool) -> list[tuple[bool, str]]:
          "CIMD_ALLOWED_DOMAINS is set, and AUTHORIZATION_MODE is auto: a client that describes itself needs a person who approves it. Unset one."),
         (bool(v["jwt_secret"]) and v["jwt_secret"] == v["dcr_auth_token"],
          "JWT_SECRET and DCR_AUTH_TOKEN are the same: the one who may register could sign tokens."),
+        (0 < v["refresh_token_idle_lifetime"] <= v["access_token_lifetime"],
+         "REFRESH_TOKEN_IDLE_LIFETIME must be longer than ACCESS_TOKEN_LIFETIME, or 0: a client refreshes when its access token has run out."),
         (v["llm_backend"] == "llama-cpp" and not v["llama_cpp_url"], "LLAMA_CPP_URL is not set, and LLM_BACKEND is llama-cpp."),
         (production and urlsplit(v["issuer"] or "").scheme != "https",
          "OAUTH_ISSUER must be an https URL in production: the address that ServiceNow calls."),

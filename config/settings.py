@@ -97,6 +97,9 @@ class Settings:
     refresh_token_lifetime: int = row(
         "REFRESH_TOKEN_LIFETIME", default="2592000", to=convert.integer(1, 31536000),
         help="Seconds from the approval until the grant ends and a person must approve again.")
+    refresh_token_idle_lifetime: int = row(
+        "REFRESH_TOKEN_IDLE_LIFETIME", default="1209600", to=convert.integer(0, 31536000),
+        help="Seconds after which a grant that was not used ends; each refresh begins them anew. 0: only REFRESH_TOKEN_LIFETIME counts.")
     authorization_code_lifetime: int = row(
         "AUTHORIZATION_CODE_LIFETIME", "AUTH_CODE_LIFETIME", default="600", to=convert.integer(1, 600),
         help="Seconds an authorization code can be redeemed.")

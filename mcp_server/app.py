@@ -39,6 +39,7 @@ from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
+from mcp_server.oauth.grants_in_force import GrantsInForce
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords, KeyWrapping
 from mcp_server.oauth.keys import SigningKeys
@@ -58,7 +59,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import build_tools
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
+from mcp_server.web import error_handlers, grants, health, hooks, limits, login, mcp, oauth, request_log, sessions, sign_in_attempts, well_known
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
@@ -84,14 +85,15 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, grants.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
-    limits.init_app(
+    limiter = limits.init_app(
         app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
+    sign_in_attempts.init_app(app, limiter.storage, built.digests, clock)
     origins = {"origins": sorted(built.allowed_origins)}
     cors = CORS(
         resources=dict.fromkeys((r"/\.well-known/.*", r"/(oauth/)?(token|register|revoke)"), origins),
@@ -125,6 +127,7 @@ def build_services(
         issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
         revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
+        refresh_idle=settings.refresh_token_idle_lifetime,
         refresh_grace=settings.refresh_reuse_grace))
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
     registration = RegistrationEndpoint(
@@ -135,7 +138,9 @@ def build_services(
     tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
-        clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
+        clients=registry.clients, users=registry.users, grants=state.grants,
+        grants_in_force=GrantsInForce(state.grants, revocations, tokens_accepted_for=access_tokens.accepted_for, clock=clock),
+        initial_access_tokens=registry.initial_access_tokens,
         single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), signing_keys=signing_keys,
         key_records=key_records, access_tokens=access_tokens, revocations=revocations,
         authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
@@ -143,8 +148,8 @@ def build_services(
             server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
             clock=clock),
         introspection=IntrospectionEndpoint(
-            server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, users=registry.users, digests=digests,
-            revocations=revocations, audit=audit, clock=clock),
+            server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, grants=state.grants,
+            users=registry.users, digests=digests, revocations=revocations, audit=audit, clock=clock),
         registration=registration,
         client_configuration=ClientConfigurationEndpoint(
             registration, registry.clients, digests=digests, revocations=revocations, audit=audit, clock=clock,

@@ -81,8 +81,7 @@ def show(client_id: str, *, as_json: bool) -> None:
     """Show one client, and its approvals that are in force."""
     built, client = services(), _existing(client_id)
     grants = [{"grant_id": grant.grant_id, "subject": grant.subject, "scope": grant.scope, "expires_at": moment(grant.expires_at)}
-              for grant in built.grants.all(built.clock())
-              if grant.client_id == client_id and not built.revocations.any_revoked((grant.grant_id, f"user:{grant.subject}"))]
+              for grant in built.grants_in_force.all() if grant.client_id == client_id]
     shown = _shown(client)
     if as_json:
         print_json(shown | {"grants": grants})

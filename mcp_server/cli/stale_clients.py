@@ -29,6 +29,4 @@ def _registered_itself(client: Client) -> bool:
 
 
 def _clients_with_a_grant() -> set[str]:
-    built = services()
-    return {grant.client_id for grant in built.grants.all(built.clock())
-            if not built.revocations.any_revoked((grant.grant_id, f"client:{grant.client_id}", f"user:{grant.subject}"))}
+    return {grant.client_id for grant in services().grants_in_force.all()}

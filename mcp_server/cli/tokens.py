@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
+from mcp_server.cli import kill_switches
 from mcp_server.cli.command import Group, record, services
-from mcp_server.cli.output import as_json, moment, print_record, print_rows, remark
+from mcp_server.cli.output import as_json, moment, print_json, print_record, print_rows, remark
 from mcp_server.errors import InvalidToken
 from mcp_server.oauth import client_id_urls
-from mcp_server.oauth.models import Grant
 from mcp_server.oauth.tokens import LEEWAY
 
 tokens = Group("tokens", help="Look at tokens, list the approvals in force, revoke.")
@@ -38,32 +38,74 @@ def list_grants(*, as_json: bool) -> None:
     rows = [{
         "grant_id": grant.grant_id, "client_id": grant.client_id, "client": names.get(grant.client_id) or _web_address(grant.client_id),
         "subject": grant.subject, "user": people.get(grant.subject), "scope": grant.scope, "created_at": moment(grant.created_at),
-        "expires_at": moment(grant.expires_at),
-    } for grant in built.grants.all(built.clock()) if not _is_revoked(grant)]
+        "expires_at": moment(grant.expires_at), "ends_at": moment(grant.ends_at_last), "last_used_at": moment(grant.last_used_at),
+        "redirect_uri": grant.redirect_uri,
+    } for grant in built.grants_in_force.all()]
     print_rows(rows, ("grant_id", "client", "user", "scope", "created_at", "expires_at"), as_json=as_json, none="No approval is in force.")
 
 
 @tokens.command("revoke")
-@click.argument("token", metavar="TOKEN|GRANT_ID|JTI")
-def revoke(token: str) -> None:
-    """End an access token, or an approval with all of its tokens.
+@click.argument("token", metavar="[TOKEN|GRANT_ID|JTI]", required=False)
+@click.option("--client", "client_id", metavar="ID", help="End every approval of this client, and the tokens that it got for itself.")
+@click.option("--user", "username", metavar="NAME", help="End every approval that this person gave.")
+@click.option("--instance", metavar="URL",
+              help="End every approval of the clients that belong to this ServiceNow instance, or have a redirect URI there.")
+@click.option("--all", "everything", is_flag=True, help="End every approval of everybody.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+@as_json
+def revoke(*, token: str | None, client_id: str | None, username: str | None, instance: str | None, everything: bool, yes: bool,
+           as_json: bool) -> None:
+    """End an access token, an approval with all of its tokens, or many approvals at once.
 
     Takes an access token (that token ends), a refresh token or a grant id (the whole approval ends), or the jti of an access
-    token. Give - to read it from standard input.
+    token; give - to read it from standard input. Or one of the options. It ends what is there, on every worker at once: who
+    approves again gets tokens that work. To shut somebody out for good: flask clients revoke, flask users remove.
     """
+    given = {"token": token, "client": client_id, "user": username, "instance": instance, "everything": "all" if everything else None}
+    by = {name: value for name, value in given.items() if value is not None}
+    if len(by) != 1:
+        raise click.UsageError("Say what to end: a token or grant id, --client, --user, --instance or --all, and one of them only.")
+    if token is not None:
+        _revoke_one(token, as_json=as_json)
+        return
+    if client_id is not None:
+        grants = kill_switches.of_client(client_id)
+    elif username is not None:
+        grants = kill_switches.of_user(username)
+    elif instance is not None:
+        grants = kill_switches.of_instance(instance)
+    else:
+        grants = services().grants_in_force.all()
+        if not yes:
+            click.confirm(f"End all {len(grants)} approvals? Every application stops working until it is approved again.", abort=True, err=True)
+            grants = services().grants_in_force.all()  # somebody may have approved while the question stood
+    kill_switches.end(grants, **by)
+    if as_json:
+        print_json({"ended": len(grants), "grants": [
+            {"grant_id": grant.grant_id, "client_id": grant.client_id, "subject": grant.subject} for grant in grants]})
+    elif grants:
+        remark(f"{len(grants)} approval{'' if len(grants) == 1 else 's'} ended, with all of their tokens. What is approved from now on works.")
+    else:
+        remark("No such approval is in force: nothing had to be ended.")
+
+
+def _revoke_one(token: str, *, as_json: bool) -> None:
     built, given = services(), _given(token)
     found = built.revocation.query_token(given, "")
     if found is not None:
         what, revoked_id, until = found.kind.replace("_", " "), found.revocable_id, found.until
     elif (grant := built.grants.find(given, built.clock())) is not None:
-        what, revoked_id, until = "grant", grant.grant_id, grant.expires_at + built.access_tokens.lifetime + LEEWAY
+        what, revoked_id, until = "grant", grant.grant_id, grant.ends_at_last + built.access_tokens.lifetime + LEEWAY
     elif _TOKEN_ID.fullmatch(given):
         what, revoked_id, until = "token id", given, built.clock() + built.access_tokens.lifetime + LEEWAY
     else:
         raise click.ClickException("This is no token of this server, no id of a grant in force, and no token id. flask tokens list shows the grants.")
     built.revocations.revoke((revoked_id,), until)
     record("token_revoked", kind=what, revoked_id=revoked_id)
-    remark(_said(what, revoked_id))
+    if as_json:
+        print_json({"kind": what, "revoked_id": revoked_id})
+    else:
+        remark(_said(what, revoked_id))
 
 
 def _web_address(client_id: str) -> str | None:
@@ -120,10 +162,11 @@ def _refresh_token(token: str) -> dict[str, Any] | None:
     grant = built.grants.find(found.revocable_id, built.clock())
     return {
         "kind": "refresh token", "client_id": found.client_id, "grant_id": found.revocable_id,
-        "revoked": _is_revoked(grant) if grant else built.revocations.any_revoked((found.revocable_id, f"client:{found.client_id}")),
+        "revoked": built.revocations.any_revoked((
+            found.revocable_id, f"client:{found.client_id}", *((f"user:{grant.subject}",) if grant else ()))),
         "sub": grant.subject if grant else None, "scope": grant.scope if grant else None,
         "approved_at": moment(grant.created_at) if grant else None,
-        "expires_at": moment(found.until - built.access_tokens.lifetime),
+        "expires_at": moment(grant.expires_at if grant else None), "last_used_at": moment(grant.last_used_at if grant else None),
     }
 
 
@@ -133,7 +176,3 @@ def _configured(token: str) -> dict[str, Any] | None:
         if value and hmac.compare_digest(token.encode(), value.encode()):
             return {"kind": "configured secret", "setting": name, "meaning": "ends when the setting is changed and the server restarted"}
     return None
-
-
-def _is_revoked(grant: Grant) -> bool:
-    return services().revocations.any_revoked((grant.grant_id, f"client:{grant.client_id}", f"user:{grant.subject}"))

@@ -13,6 +13,7 @@ from mcp_server.cli.output import ONCE, as_json, moment, plain, print_json, prin
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import User
 from mcp_server.oauth.tokens import LEEWAY
+from mcp_server.web.sign_in_attempts import account_of, attempts
 
 LEAST_CHARACTERS = 12
 MOST_CHARACTERS = 1000
@@ -66,7 +67,7 @@ def list_users(*, as_json: bool) -> None:
 @as_json
 def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) -> None:
     """Set another password. What the person has approved stays approved."""
-    built, user = services(), _existing(name)
+    built, user = services(), existing_user(name)
     password = _password(generate=generate, from_stdin=password_stdin)
     if not built.users.replace(replace(user, password_hash=built.passwords.hash(password))):
         raise click.ClickException(f"There is no user {name!r} any more.")
@@ -74,12 +75,22 @@ def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) ->
     _show_with_password(user, password if generate else None, as_json=as_json)
 
 
+@users.command("unlock")
+@click.argument("name")
+def unlock(name: str) -> None:
+    """Let a person sign in again at once, after too many wrong passwords were given for their name."""
+    user = existing_user(name)
+    attempts().unlock(account_of(user, user.username))
+    record("user_unlocked", user_id=user.user_id, username=user.username)
+    remark(f"{plain(user.username)} can sign in again: wrong passwords are counted from the beginning.")
+
+
 @users.command("remove")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(name: str, *, yes: bool) -> None:
     """Remove a person, and end all that they have approved."""
-    user = _existing(name)
+    user = existing_user(name)
     if not yes:
         click.confirm(f"Remove {user.username}? Every application they approved stops working.", abort=True, err=True)
     remove_user(user)
@@ -106,7 +117,7 @@ def _checked(name: str) -> str:
     return name
 
 
-def _existing(name: str) -> User:
+def existing_user(name: str) -> User:
     user = services().users.find(name)
     if user is None:
         raise click.ClickException(f"There is no user {name!r}. flask users list shows who there is.")

@@ -74,6 +74,14 @@ class _Payload(OAuth2Payload):
         return {name: [value] for name, value in self._parameters.values.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's approval. Whoever repeats it, within its time, gets the same answer: `number` names it, and was made at `made_at`."""
+
+    number: str
+    made_at: float
+
+
 class EndpointRequest(OAuth2Request):
     """A request whose parameters have passed the strict layer."""
 
@@ -81,6 +89,7 @@ class EndpointRequest(OAuth2Request):
         super().__init__(method, "https://localhost/")  # Authlib wants to see https; what we are called by is checked in the settings
         self.parameters = parameters
         self.authorization = authorization
+        self.decision: Decision | None = None
         self.payload = _Payload(parameters)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from mcp_server import errors
-from mcp_server.oauth.authorization_server import AuthorizationServer, EndpointRequest, ours
+from mcp_server.oauth.authorization_server import AuthorizationServer, Decision, EndpointRequest, ours
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant
 from mcp_server.oauth.models import Client
 from mcp_server.oauth.parameters import Parameters
@@ -38,9 +38,13 @@ class AuthorizeEndpoint:
                 redirect_to=errors.Redirect(grant.redirect_uri, parameters.get("state")))
         return AuthorizationRequest(grant.client.model, grant.redirect_uri, grant.request.scope, prompts)
 
-    def approve(self, parameters: Parameters, subject: str) -> str:
-        """Where the browser goes with the code. Checks everything again: the client may be gone since the page was shown."""
-        return self._answer(parameters, subject)
+    def approve(self, parameters: Parameters, subject: str, decision: Decision) -> str:
+        """Where the browser goes with the code. Checks everything again: the client may be gone since the page was shown.
+
+        The same decision again leads to the same code, so that an answer that was lost on the way can be had once more.
+        Raises FormExpired when that code was redeemed.
+        """
+        return self._answer(parameters, subject, decision)
 
     def refuse(self, parameters: Parameters) -> errors.AccessDenied:
         """The error to raise when the person said no."""
@@ -63,8 +67,9 @@ class AuthorizeEndpoint:
             raise ours(error) from error
         return grant
 
-    def _answer(self, parameters: Parameters, subject: str) -> str:
+    def _answer(self, parameters: Parameters, subject: str, decision: Decision | None = None) -> str:
         request = EndpointRequest("POST", parameters)
+        request.decision = decision
         grant = self._server.get_authorization_grant(request)
         response = self._server.create_authorization_response(request, grant_user=subject, grant=grant)
         location: str = response.location

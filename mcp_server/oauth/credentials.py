@@ -16,7 +16,7 @@ from mcp_server.concurrency import in_real_thread
 from mcp_server.errors import TooBusy
 
 T = TypeVar("T")
-Kind = Literal["code", "refresh", "client", "initial", "registration", "api-key"]
+Kind = Literal["code", "refresh", "client", "initial", "registration", "api-key", "decision", "sign-in", "session"]
 
 
 def new_secret() -> str:
@@ -58,6 +58,10 @@ class Digests:
             for digest in stored:
                 found |= hmac.compare_digest(candidate, digest)
         return found
+
+    def derived(self, kind: Kind, name: str) -> str:
+        """256 bits in letters that need no escaping: as unguessable as a new secret, and the same whenever we make it for this name."""
+        return base64.urlsafe_b64encode(bytes.fromhex(self.digest(kind, name))).rstrip(b"=").decode()
 
     @staticmethod
     def _under(key: bytes, kind: Kind, secret: str) -> str:

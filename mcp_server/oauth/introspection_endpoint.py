@@ -14,7 +14,7 @@ from mcp_server.oauth.authorization_server import AuthorizationServer, EndpointR
 from mcp_server.oauth.client_authentication import PROVING_METHODS, named_client
 from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.parameters import Parameters
-from mcp_server.oauth.ports import RefreshTokenStore, UserStore
+from mcp_server.oauth.ports import GrantStore, RefreshTokenStore, UserStore
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.tokens import AccessTokens
 
@@ -33,13 +33,14 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):
     CLIENT_AUTH_METHODS: ClassVar[list[str]] = list(PROVING_METHODS)  # whoever finds a public client's token could ask in its name
 
     def __init__(
-        self, server: AuthorizationServer, *, issuer: str, access_tokens: AccessTokens, refresh_tokens: RefreshTokenStore, users: UserStore,
-        digests: Digests, revocations: Revocations, audit: Audit, clock: Clock,
+        self, server: AuthorizationServer, *, issuer: str, access_tokens: AccessTokens, refresh_tokens: RefreshTokenStore, grants: GrantStore,
+        users: UserStore, digests: Digests, revocations: Revocations, audit: Audit, clock: Clock,
     ) -> None:
         super().__init__(server)
         self._issuer = issuer
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
+        self._grants = grants
         self._users = users
         self._digests = digests
         self._revocations = revocations
@@ -109,8 +110,10 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):
         for digest in self._digests.candidates("refresh", token):
             found = self._refresh_tokens.find(digest, self._clock())
             if found is not None:
+                grant = self._grants.find(found.grant_id, self._clock())  # a token that is not used ends with its grant, before its own time
                 answer = {
-                    "active": True, "token_type": "refresh_token", "scope": found.scope, "client_id": found.client_id, "exp": int(found.expires_at),
+                    "active": True, "token_type": "refresh_token", "scope": found.scope, "client_id": found.client_id,
+                    "exp": int(grant.expires_at if grant else 0),
                     "sub": found.subject, "aud": self._issuer, "iss": self._issuer}
                 revocable_ids = (found.grant_id, f"client:{found.client_id}", f"user:{found.subject}")
                 return _FoundToken(answer, revocable_ids, alive=found.rotated_at is None and not found.dead)

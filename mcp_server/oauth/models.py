@@ -93,7 +93,10 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One approval. `grant_id` ties together all tokens that came of it; the grant ends at `expires_at`."""
+    """One approval. `grant_id` ties together all tokens that came of it; the grant and each of them ends at `expires_at`.
+
+    Each use moves `expires_at` on, by the idle lifetime, and never beyond `ends_at`. None: it does not move.
+    """
 
     grant_id: str
     client_id: str
@@ -102,6 +105,13 @@ class Grant:
     resource: str
     created_at: float
     expires_at: float
+    ends_at: float | None = None
+    redirect_uri: str | None = None  # where the code went
+    last_used_at: float | None = None  # when its client got a token
+
+    @property
+    def ends_at_last(self) -> float:
+        return self.expires_at if self.ends_at is None else self.ends_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,10 @@ class AuthorizationCode:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A refresh token as stored. `rotated_at`: it was exchanged then. `dead`: its branch was cut by a repeated refresh."""
+    """A refresh token as stored. `rotated_at`: it was exchanged then. `dead`: its branch was cut by a repeated refresh.
+
+    It is known, as evidence of a reuse, until the grant ends at the latest; it is good only while the grant is.
+    """
 
     client_id: str
     subject: str

@@ -99,16 +99,23 @@ class ImportLedger(Protocol):
 
 
 class GrantStore(Protocol):
-    def add(self, grant: Grant) -> None: ...
+    def add(self, grant: Grant) -> None:
+        """In the place of the one with that id, if there is one."""
+
     def find(self, grant_id: str, now: float) -> Grant | None:
         """None when unknown or expired."""
+
+    def of_subject(self, subject: str, now: float) -> list[Grant]:
+        """The grants of one subject that have not expired, newest first, without looking at anybody else's."""
 
     def all(self, now: float) -> list[Grant]:
         """For operators: every grant that has not expired, newest first."""
 
 
 class AuthorizationCodeStore(Protocol):
-    def add(self, code_digest: str, code: AuthorizationCode) -> None: ...
+    def add(self, code_digest: str, code: AuthorizationCode) -> None:
+        """A code that is there already stays as it is, claimed or not."""
+
     def find(self, code_digest: str, now: float) -> AuthorizationCode | None:
         """The code, claimed or not, until it expires."""
 
@@ -132,7 +139,10 @@ class RefreshTokenStore(Protocol):
 
 class SingleUseStore(Protocol):
     def claim(self, single_use_id: str, until: float, now: float) -> bool:
-        """True for the first caller, False for all others until `until`: a form, an assertion's `jti`."""
+        """True for the first caller, False for all others until `until`: an assertion's `jti`."""
+
+    def settle(self, question: str, answer: str, until: float, now: float) -> tuple[str, float]:
+        """The first answer to the question, and when it was given, for all who answer until `until`: whoever was first has settled it."""
 
 
 class JwksUnavailable(Exception):

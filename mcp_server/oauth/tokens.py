@@ -41,11 +41,12 @@ class AccessTokens:
         self.lifetime = lifetime
         self.accepted_for = lifetime + LEEWAY  # a revocation must last until the last token of a grant is refused by itself
 
-    def issue(self, *, client_id: str, subject: str, scope: str, grant_id: str) -> str:
+    def issue(self, *, client_id: str, subject: str, scope: str, grant_id: str, lifetime: int | None = None) -> str:
+        """`lifetime`: seconds, when it is to end earlier than others."""
         now = int(self._clock())
         claims = {
             "iss": self._issuer, "sub": subject, "aud": self._resource, "client_id": client_id, "scope": scope,
-            "jti": new_id(), "grant_id": grant_id, "iat": now, "exp": now + self.lifetime,
+            "jti": new_id(), "grant_id": grant_id, "iat": now, "exp": now + (lifetime or self.lifetime),
         }
         key = self._keys.active
         header = {"alg": self._keys.algorithm, "typ": "at+jwt", "kid": key.kid}

@@ -3,9 +3,11 @@
 Every key starts with the prefix and runs out by itself:
 
     grant:{grant_id}                    string, JSON; until the grant ends
+    grants-of:{subject}                 sorted set, grant ids by when they end; until the last of them ends
     code:{code_digest}                  hash: record, expires_at, claimed; until the code expires
     refresh:{token_digest}              hash: record, expires_at, rotated_at, dead, successor; until the token expires
     once:{single_use_id}                string, until when; until then
+    answer:{question}                   hash: until, answer, at; until then
     revoked:{revoked_id}                string, until when; until then
     revocations-complete                string, the run id of the Redis that was filled; a day, then it is filled again
     hits:{counter}:{window}:{number}    counter; until its window ends
@@ -61,18 +63,24 @@ class RedisState:
 
 class RedisGrants:
     def __init__(self, connections: RedisConnections, prefix: str, clock: Clock) -> None:
-        self._redis, self._prefix, self._clock = connections, f"{prefix}grant:", clock
+        self._redis, self._prefix, self._of, self._clock = connections, f"{prefix}grant:", f"{prefix}grants-of:", clock
 
     def add(self, grant: Grant) -> None:
-        self._redis.call("SET", self._prefix + grant.grant_id, dump(grant), "PX", _ttl(grant.expires_at, self._clock()), repeatable=True)
+        keys, now = [self._prefix + grant.grant_id, self._of + grant.subject], self._clock()
+        arguments = (dump(grant), _ttl(grant.expires_at, now), grant.grant_id, grant.expires_at, now)
+        self._redis.run(scripts.ADD_GRANT, keys, arguments, repeatable=True)
 
     def find(self, grant_id: str, now: float) -> Grant | None:
         record = self._redis.call("GET", self._prefix + grant_id, repeatable=True)
         return unexpired(load(Grant, record), now) if record is not None else None
 
+    def of_subject(self, subject: str, now: float) -> list[Grant]:
+        records = self._redis.run(scripts.GRANTS_OF, [self._of + subject], (now, self._prefix), repeatable=True)
+        return _newest_first(grant for record in records if (grant := load(Grant, record)).expires_at > now)
+
     def all(self, now: float) -> list[Grant]:
         grants = {grant.grant_id: grant for grant in self._stored() if grant.expires_at > now}  # SCAN may name a key twice
-        return sorted(grants.values(), key=lambda grant: (-grant.created_at, grant.grant_id))
+        return _newest_first(grants.values())
 
     def _stored(self) -> Iterator[Grant]:
         cursor = b"0"
@@ -90,7 +98,7 @@ class RedisAuthorizationCodes:
 
     def add(self, code_digest: str, code: AuthorizationCode) -> None:
         fields = ("record", dump(code), "expires_at", code.expires_at, "claimed", int(code.claimed))
-        self._redis.run(scripts.ADD_RECORD, [self._prefix + code_digest], (_ttl(code.expires_at, self._clock()), *fields), repeatable=True)
+        self._redis.run(scripts.ADD_CODE, [self._prefix + code_digest], (_ttl(code.expires_at, self._clock()), *fields), repeatable=True)
 
     def find(self, code_digest: str, now: float) -> AuthorizationCode | None:
         record, claimed = self._redis.call("HMGET", self._prefix + code_digest, "record", "claimed", repeatable=True)
@@ -124,13 +132,21 @@ class RedisRefreshTokens:
 
 class RedisSingleUse:
     def __init__(self, connections: RedisConnections, prefix: str) -> None:
-        self._redis, self._prefix = connections, f"{prefix}once:"
+        self._redis, self._prefix, self._answers = connections, f"{prefix}once:", f"{prefix}answer:"
 
     def claim(self, single_use_id: str, until: float, now: float) -> bool:
         """Also False when `until` has passed: there is no time in which it could be the first."""
         if until <= now:
             return False
         return bool(self._redis.run(scripts.CLAIM_ONCE, [self._prefix + single_use_id], (now, until, _ttl(until, now)), repeatable=False))
+
+    def settle(self, question: str, answer: str, until: float, now: float) -> tuple[str, float]:
+        """May be sent again: who was first stays so."""
+        settled, answered_at = self._redis.run(scripts.SETTLE, [self._answers + question], (now, until, _ttl(until, now), answer), repeatable=True)
+        try:
+            return settled.decode(), float(answered_at)
+        except ValueError as error:
+            raise StoreUnavailable(detail=f"A stored answer cannot be read: {error}") from error
 
 
 class RedisRevocationCopy:
@@ -169,6 +185,10 @@ class RedisRevocationCopy:
         arguments = (now, 1 if counter else 0, seconds_left * 1000)
         revoked, complete, hits = self._redis.run(scripts.ADMIT, keys, arguments, repeatable=True)
         return Admission(revoked == 1, complete == 1, hits, seconds_left)
+
+
+def _newest_first(grants: Iterable[Grant]) -> list[Grant]:
+    return sorted(grants, key=lambda grant: (-grant.created_at, grant.grant_id))
 
 
 def _fields(token: RefreshToken) -> dict[str, Any]:

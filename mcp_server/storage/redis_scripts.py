@@ -23,6 +23,31 @@ redis.call('PEXPIRE', key, ttl)
 """)
 """key; ttl, then field and value in turn"""
 
+ADD_CODE = Script("""
+if redis.call('EXISTS', KEYS[1]) == 1 then return end
+for i = 2, #ARGV - 1, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+""")
+"""code; ttl, then field and value in turn"""
+
+ADD_GRANT = Script("""
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+""")
+"""grant, the subject's grants; record, ttl, grant id, expires_at, now"""
+
+GRANTS_OF = Script("""
+local found = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf')) do
+    local record = redis.call('GET', ARGV[2] .. id)
+    if record then found[#found + 1] = record end
+end
+return found
+""")
+"""the subject's grants; now, prefix of grant keys → records"""
+
 CLAIM_CODE = Script("""
 local code = redis.call('HMGET', KEYS[1], 'expires_at', 'claimed')
 if not code[1] or tonumber(code[1]) <= tonumber(ARGV[1]) or code[2] == '1' then return 0 end
@@ -38,6 +63,15 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """)
 """id; now, until, ttl"""
+
+SETTLE = Script("""
+local settled = redis.call('HMGET', KEYS[1], 'until', 'answer', 'at')
+if settled[1] and tonumber(settled[1]) > tonumber(ARGV[1]) then return {settled[2], settled[3]} end
+redis.call('HSET', KEYS[1], 'until', ARGV[2], 'answer', ARGV[4], 'at', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return {ARGV[4], ARGV[1]}
+""")
+"""question; now, until, ttl, answer → the first answer, and when it was given"""
 
 ROTATE = Script("""
 local now, grace = tonumber(ARGV[1]), tonumber(ARGV[2])

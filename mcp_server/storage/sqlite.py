@@ -14,7 +14,7 @@ from mcp_server.oauth.models import AuthorizationCode, Grant, RefreshToken, Revo
 from mcp_server.oauth.ports import Admission
 from mcp_server.storage.records import dump, load, window_of
 from mcp_server.storage.sqlite_file import SqliteFile
-from mcp_server.storage.sqlite_schema import SCHEMA, SWEPT, SWEPT_AT_ONCE
+from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
 
 
 class SqliteState:
@@ -56,6 +56,11 @@ class SqliteGrants:
         rows = self._file.run("SELECT record FROM grants WHERE grant_id = ? AND expires_at > ?", (grant_id, now))
         return load(Grant, rows[0][0]) if rows else None
 
+    def of_subject(self, subject: str, now: float) -> list[Grant]:
+        rows = self._file.run(
+            f"SELECT record FROM grants WHERE {SUBJECT} = ? AND expires_at > ? ORDER BY created_at DESC, grant_id", (subject, now))  # noqa: S608 - our own words
+        return [load(Grant, record) for (record,) in rows]
+
     def all(self, now: float) -> list[Grant]:
         rows = self._file.run("SELECT record FROM grants WHERE expires_at > ? ORDER BY created_at DESC, grant_id", (now,))
         return [load(Grant, record) for (record,) in rows]
@@ -66,7 +71,8 @@ class SqliteAuthorizationCodes:
         self._file = file
 
     def add(self, code_digest: str, code: AuthorizationCode) -> None:
-        self._file.run("INSERT INTO authorization_codes VALUES (?, ?, ?, ?)", (code_digest, code.expires_at, code.claimed, dump(code)))
+        self._file.run(
+            "INSERT INTO authorization_codes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (code_digest, code.expires_at, code.claimed, dump(code)))
 
     def find(self, code_digest: str, now: float) -> AuthorizationCode | None:
         rows = self._file.run("SELECT record, claimed FROM authorization_codes WHERE code_digest = ? AND expires_at > ?", (code_digest, now))
@@ -133,6 +139,15 @@ class SqliteSingleUse:
         return until > now and bool(self._file.run(
             "INSERT INTO single_use VALUES (?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at WHERE expires_at <= ? RETURNING 1",
             (single_use_id, until, now)))
+
+    def settle(self, question: str, answer: str, until: float, now: float) -> tuple[str, float]:
+        [(settled, answered_at)] = self._file.run(
+            """INSERT INTO answers VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET
+            answer = CASE WHEN expires_at <= ?4 THEN excluded.answer ELSE answer END,
+            answered_at = CASE WHEN expires_at <= ?4 THEN excluded.answered_at ELSE answered_at END,
+            expires_at = CASE WHEN expires_at <= ?4 THEN excluded.expires_at ELSE expires_at END RETURNING answer, answered_at""",
+            (question, until, answer, now))
+        return settled, answered_at
 
 
 class SqliteRevocationCopy:

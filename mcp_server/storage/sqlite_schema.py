@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+SUBJECT = "json_extract(CAST(record AS TEXT), '$.subject')"
+"""An index on what stands in the record: a column of its own would have to be added to files that are there already."""
+
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS grants (grant_id TEXT PRIMARY KEY, expires_at REAL NOT NULL, created_at REAL NOT NULL, record BLOB NOT NULL)",
     "CREATE INDEX IF NOT EXISTS grants_expiry ON grants (expires_at)",
+    f"CREATE INDEX IF NOT EXISTS grants_subject ON grants ({SUBJECT})",
     """CREATE TABLE IF NOT EXISTS authorization_codes
     (code_digest TEXT PRIMARY KEY, expires_at REAL NOT NULL, claimed INTEGER NOT NULL, record BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS authorization_codes_expiry ON authorization_codes (expires_at)",
@@ -13,6 +17,9 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS refresh_tokens_expiry ON refresh_tokens (expires_at)",
     "CREATE TABLE IF NOT EXISTS single_use (single_use_id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS single_use_expiry ON single_use (expires_at)",
+    """CREATE TABLE IF NOT EXISTS answers
+    (question TEXT PRIMARY KEY, expires_at REAL NOT NULL, answer TEXT NOT NULL, answered_at REAL NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS answers_expiry ON answers (expires_at)",
     "CREATE TABLE IF NOT EXISTS revocations (revoked_id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS revocations_expiry ON revocations (expires_at)",
     "CREATE TABLE IF NOT EXISTS revocations_complete (only_row INTEGER PRIMARY KEY CHECK (only_row = 1))",
@@ -28,6 +35,7 @@ SWEPT = (
     ("authorization_codes", "code_digest"),
     ("refresh_tokens", "token_digest"),
     ("single_use", "single_use_id"),
+    ("answers", "question"),
     ("revocations", "revoked_id"),
     ("hits", "counter_window"),
     ("limits", "name"),

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from mcp_server.errors import TooBusy
 from mcp_server.oauth import parameters
 from mcp_server.web import bodies, error_handlers, sessions
 from mcp_server.web.methods import EVERY, only
 from mcp_server.web.services import services
+from mcp_server.web.sign_in_attempts import account_of, attempts, known_browser, remember_browser
 
 bp = Blueprint("login", __name__)
 error_handlers.init_oauth(bp)
 
 WRONG = "The user name or the password is not right."
+TOO_MANY = ("Too many wrong passwords were given for this user name. Try again in {minutes} minutes, or sign in from a browser in which you have "
+            "signed in here before. The operator of this server can end the wait: flask users unlock NAME.")
 MOST_CHARACTERS = 200
 
 
@@ -23,7 +29,7 @@ MOST_CHARACTERS = 200
 @only("GET", "POST")
 def login() -> ResponseReturnValue:
     if request.method != "POST":
-        return _form(_local(parameters.parse(request.query_string).get("next")))
+        return form(_local(parameters.parse(request.query_string).get("next")))
     sent = bodies.form(request)
     sessions.require_same_site()
     sessions.require_csrf(sent.get("csrf"))
@@ -31,13 +37,25 @@ def login() -> ResponseReturnValue:
     built = services()
     username, password = sent.get("username") or "", sent.get("password") or ""
     user = built.users.find(username[:MOST_CHARACTERS]) if username else None
-    right = built.passwords.verify(password[:MOST_CHARACTERS * 10], user.password_hash if user else None)
+    attempt = attempts().begin(account_of(user, username[:MOST_CHARACTERS]), known_browser(user))
+    known: dict[str, Any] = {"user_id": user.user_id if user else None, "known_browser": attempt.known_browser}
+    if not attempt.allowed:
+        built.audit.record("security", "sign_in", "denied", **known, reason="too many wrong passwords")
+        return form(after, username[:MOST_CHARACTERS], TOO_MANY.format(minutes=math.ceil(attempt.seconds_left / 60)), attempt.seconds_left)
+    try:
+        right = built.passwords.verify(password[:MOST_CHARACTERS * 10], user.password_hash if user else None)
+    except TooBusy:
+        attempts().give_back(attempt)
+        raise
     if user is None or not right or user.disabled:
-        built.audit.record("security", "sign_in", "failure", user_id=user.user_id if user else None)
-        return _form(after, username=username[:MOST_CHARACTERS], wrong=WRONG)
+        built.audit.record("security", "sign_in", "failure", **known)
+        return form(after, username[:MOST_CHARACTERS], WRONG)
+    attempts().give_back(attempt)
     sessions.sign_in(user)
-    built.audit.record("security", "sign_in", "success", user_id=user.user_id)
-    return redirect(after, 303)
+    built.audit.record("security", "sign_in", "success", **known)
+    response = make_response(redirect(after, 303))
+    remember_browser(response, user)
+    return response
 
 
 @bp.route("/logout", methods=EVERY)
@@ -56,11 +74,14 @@ def logout() -> ResponseReturnValue:
     return redirect("/logout", 303)
 
 
-def _form(after: str, username: str = "", wrong: str = "") -> ResponseReturnValue:
+def form(after: str, username: str = "", wrong: str = "", wait: int = 0) -> ResponseReturnValue:
+    """`wait`: seconds for which no password is looked at."""
     page = render_template("login.html", after=after, username=username, wrong=wrong, csrf=sessions.csrf_token())
+    if wait:
+        return page, 429, sessions.page_headers() | {"Retry-After": str(wait)}
     return page, 401 if wrong else 200, sessions.page_headers()
 
 
 def _local(after: str | None) -> str:
-    """A path of ours, or the page that says who is signed in: never another site (open redirect)."""
-    return after if after and re.fullmatch(r"/(?![/\\])[!-~]*", after) and "\\" not in after else "/logout"
+    """A path of ours, or the page of what one has approved: never another site (open redirect)."""
+    return after if after and re.fullmatch(r"/(?![/\\])[!-~]*", after) and "\\" not in after else "/grants"

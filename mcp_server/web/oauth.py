@@ -6,24 +6,26 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from mcp_server.errors import FormExpired
+from mcp_server.errors import FormExpired, InvalidRequest
 from mcp_server.oauth import parameters
+from mcp_server.oauth.authorization_server import Decision
 from mcp_server.oauth.client_id_urls import host_of
+from mcp_server.oauth.grants.authorization_code import ANSWERED_ALREADY
 from mcp_server.oauth.key_records import JWKS_FRESH
 from mcp_server.oauth.parameters import Parameters
-from mcp_server.web import bodies, error_handlers, sessions
+from mcp_server.web import bodies, error_handlers, login, sessions
 from mcp_server.web.error_handlers import as_json
+from mcp_server.web.grants import scopes_in_words
 from mcp_server.web.methods import EVERY, only
 from mcp_server.web.services import services
 
 bp = Blueprint("oauth", __name__)
 error_handlers.init_oauth(bp)
 
-SCOPE_MEANINGS = {
-    "tools:read": "See which tools this server offers",
-    "tools:execute": "Use the tools: send texts to the language model and read its answers",
-}
-
+REPEATED_WITHIN = 30
+"""Seconds in which the same decision may be sent again."""
+LONGEST_TARGET = 8000
+"""Characters of a path with its query that a browser can be sent to: gunicorn reads lines of 8,190."""
 
 @bp.route("/oauth/register", methods=EVERY)
 @bp.route("/register", methods=EVERY)
@@ -89,7 +91,7 @@ def authorize() -> ResponseReturnValue:
     sent = bodies.form(request)
     if sent.get("transaction") is not None or sent.get("csrf") is not None:
         return _answer(sent)
-    return redirect(f"{url_for('oauth.authorize')}?{sessions.as_query(sent)}", 303)
+    return redirect(_target(sent), 303)
 
 
 def _ask(query: bytes) -> ResponseReturnValue:
@@ -101,16 +103,26 @@ def _ask(query: bytes) -> ResponseReturnValue:
         return redirect(built.authorize.approve_automatically(asked), 302)
     found = built.authorize.check(asked)
     user = sessions.signed_in()
-    request_as_sent = sessions.as_query(asked)
     if user is None or sessions.must_sign_in_again(found.prompts):
-        return redirect(url_for("login.login", next=f"{url_for('oauth.authorize')}?{request_as_sent}"), 302)
+        after = _target(asked)
+        sign_in = url_for("login.login", next=after)
+        return redirect(sign_in, 302) if len(sign_in) <= LONGEST_TARGET else login.form(after)  # escaped once more it may be too long
     client = found.client
     page = render_template(
         "consent.html", client=client, web_address=host_of(client.client_id) if client.from_document else None, username=user.username,
         redirect_uri=found.redirect_uri, redirect_host=sessions.host_of(found.redirect_uri), loopback_only=sessions.is_loopback(found.redirect_uri),
-        scopes=[(scope, SCOPE_MEANINGS[scope]) for scope in found.scope.split()],
-        transaction=sessions.sign_transaction(request_as_sent), csrf=sessions.csrf_token())
+        scopes=scopes_in_words(found.scope),
+        transaction=sessions.sign_transaction(sessions.as_query(asked)), csrf=sessions.csrf_token())
     return page, 200, sessions.page_headers(form_action=sessions.origin_of(found.redirect_uri))
+
+
+def _target(asked: Parameters) -> str:
+    """The same request as a path of ours. Raises InvalidRequest rather than send a browser to what no server reads."""
+    target = f"{url_for('oauth.authorize')}?{sessions.as_query(asked)}"
+    if len(target) > LONGEST_TARGET:
+        raise InvalidRequest(f"The request has {len(target)} characters as an address, and {LONGEST_TARGET} is the most. "
+                             "The application has to send less: a shorter state, most of all.")
+    return target
 
 
 def _answer(sent: Parameters) -> ResponseReturnValue:
@@ -122,11 +134,23 @@ def _answer(sent: Parameters) -> ResponseReturnValue:
     if user is None:
         raise FormExpired("You are no longer signed in. Go back to the application and start again.")
     transaction = sessions.read_transaction(sent.required("transaction"))
-    if not built.single_use.claim(f"consent:{transaction.number}", transaction.expires_at, built.clock()):
-        raise FormExpired("This page was answered already. Go back to the application and start again.")
-    asked = parameters.parse(transaction.query.encode("ascii"))
-    if sent.get("decision") != "approve":
-        built.audit.record("oauth", "consent", "denied", client_id=asked.get("client_id"), user_id=user.user_id)
+    asked, approved = parameters.parse(transaction.query.encode("ascii")), sent.get("decision") == "approve"
+    made_at = _settle(transaction, approved=approved)
+    built.audit.record("oauth", "consent", "success" if approved else "denied", client_id=asked.get("client_id"), user_id=user.user_id)
+    if not approved:
         raise built.authorize.refuse(asked)
-    built.audit.record("oauth", "consent", "success", client_id=asked.get("client_id"), user_id=user.user_id)
-    return redirect(built.authorize.approve(asked, user.user_id), 303)
+    return redirect(built.authorize.approve(asked, user.user_id, Decision(transaction.number, made_at)), 303)
+
+
+def _settle(transaction: sessions.Transaction, *, approved: bool) -> float:
+    """When this was decided, by the first answer to the page. Raises FormExpired when that was another one, or long ago.
+
+    A second click on the same button makes a browser forget the answer to the first: so for a while the same decision gets the same answer.
+    """
+    now, decision = services().clock(), "approve" if approved else "refuse"
+    if transaction.expires_at <= now:
+        raise FormExpired(sessions.STALE, detail="transaction by our clock")
+    settled, made_at = services().single_use.settle(f"consent:{transaction.number}", decision, transaction.expires_at, now)
+    if settled != decision or now - made_at > REPEATED_WITHIN:
+        raise FormExpired(ANSWERED_ALREADY)
+    return made_at

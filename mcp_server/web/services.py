@@ -17,6 +17,7 @@ from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.grants_in_force import GrantsInForce
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords
 from mcp_server.oauth.keys import SigningKeys
@@ -52,6 +53,7 @@ class Services:
     clients: ClientStore
     users: UserStore
     grants: GrantStore
+    grants_in_force: GrantsInForce
     initial_access_tokens: InitialAccessTokenStore
     single_use: SingleUseStore
     digests: Digests

@@ -59,7 +59,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 def sign_in(user: User) -> None:
     """A new session: nothing of the one before is kept (session fixation)."""
     session.clear()
-    session.update(user_id=user.user_id, session_id=new_id(), signed_in_at=services().clock(), csrf=secrets.token_urlsafe(24))
+    session.update(
+        user_id=user.user_id, session_id=new_id(), signed_in_at=services().clock(), csrf=secrets.token_urlsafe(24), password=_password_mark(user))
 
 
 def sign_out() -> None:
@@ -70,7 +71,7 @@ def sign_out() -> None:
 
 
 def signed_in() -> User | None:
-    """The person of this session, if they are still there, enabled, and signed in not too long ago."""
+    """The person of this session, if they are still there, enabled, of the same password, and signed in not too long ago."""
     built = services()
     session_id, user_id = session.get("session_id"), session.get("user_id")
     if not isinstance(session_id, str) or not isinstance(user_id, str):
@@ -78,9 +79,20 @@ def signed_in() -> User | None:
     if built.clock() - session.get("signed_in_at", 0) > LIFETIME:
         return None
     user = built.users.find_by_id(user_id)
-    if user is None or user.disabled or built.revocations.any_revoked((f"session:{session_id}", f"user:{user_id}")):
+    if user is None or user.disabled or session.get("password") not in _password_marks(user):
+        return None
+    if built.revocations.any_revoked((f"session:{session_id}", f"user:{user_id}")):
         return None
     return user
+
+
+def _password_mark(user: User) -> str:
+    """A new password ends every session of the old one."""
+    return services().digests.digest("session", user.password_hash)[:16]
+
+
+def _password_marks(user: User) -> list[str]:
+    return [digest[:16] for digest in services().digests.candidates("session", user.password_hash)]
 
 
 def must_sign_in_again(prompts: frozenset[str]) -> bool:
@@ -158,4 +170,5 @@ def is_loopback(redirect_uri: str) -> bool:
 
 
 def as_query(parameters: Parameters) -> str:
-    return urlencode([*parameters.values.items(), *(("resource", resource) for resource in parameters.resources)])
+    """No longer than it came: what may stand in a query as it is stays so (RFC 3986 §3.4)."""
+    return urlencode([*parameters.values.items(), *(("resource", resource) for resource in parameters.resources)], safe="!$'()*,/:;=?@")

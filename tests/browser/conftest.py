@@ -7,8 +7,10 @@ import itertools
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+from mcp_server.storage.sqlite_file import SqliteFile
+from mcp_server.storage.sqlite_schema import SCHEMA
 from tests.browser.client_application import ClientApplication
 from tests.browser.visitor import PASSWORD, USERNAME, Visitor
 from tests.running import Gateway
@@ -60,11 +62,20 @@ def addresses():
     return (f"198.18.{number // 250}.{number % 250 + 1}" for number in itertools.count())
 
 
+def forget_approvals_and_wrong_passwords(gateway):
+    """All tests are the same person within the same hour."""
+    state = SqliteFile(gateway.folder / "data/state.db", SCHEMA)
+    for table in ("grants", "limits"):
+        state.run(f"DELETE FROM {table}")
+    state.close()
+
+
 @pytest.fixture
 def new_visitor(chromium, gateway, client, addresses):
     """Makes a person; options are those of a browser context. At the end, no browser may have complained."""
     browser, loop = chromium
     asyncio._set_running_loop(loop)
+    forget_approvals_and_wrong_passwords(gateway)
     made = []
 
     def make(**options):
@@ -106,6 +117,20 @@ def every_page(gateway, client):
         visitor.approve()
         visitor.sees("The request cannot be answered")
         yield "stale consent"
+        page.goto("/grants")
+        visitor.sees("Your approvals")
+        yield "no approvals"
+        for changes in ({}, {"client_id": wide["client_id"], "redirect_uri": wide["redirect_uris"][0]}):
+            visitor.is_asked(**changes)
+            visitor.approve()
+            visitor.is_back_in_the_client()
+        page.goto("/grants")
+        visitor.sees("Your approvals")
+        yield "approvals"
+        page.get_by_role("button", name="Withdraw").first.click()
+        expect(page.get_by_role("status")).to_be_visible()
+        yield "withdrawn"
+        page.get_by_role("button", name="Withdraw").click()
         page.goto("/logout")
         yield "sign out"
         page.get_by_role("button", name="Sign out").click()

@@ -8,7 +8,7 @@ from tests.browser.visitor import SITE
 
 TITLES = {
     "sign in": "Sign in", "wrong password": "Error: Sign in", "consent": "Approve The laptop's editor",
-    "stale consent": "The request cannot be answered",
+    "stale consent": "The request cannot be answered", "no approvals": "Your approvals", "approvals": "Your approvals", "withdrawn": "Your approvals",
     "sign out": "Sign out", "signed out": "Signed out", "unknown client": "The request cannot be answered", "not found": "Not Found"}
 
 

@@ -50,11 +50,11 @@ def test_a_transaction_that_is_expired_or_tampered_with_says_to_start_again(visi
 
 
 @pytest.mark.requirement("LOG-013")
-def test_the_same_page_answered_twice_says_that_it_was_answered(visitor):
+def test_the_same_page_answered_again_after_its_code_was_used_says_that_it_was_answered(visitor, client):
     visitor.is_asked_and_signs_in()
     sent = visitor.page.locator("[name=transaction]").input_value()
     visitor.approve()
-    visitor.is_back_in_the_client()
+    client.redeems(visitor.is_back_in_the_client()["code"])
     visitor.is_asked()
     answer_with(visitor, lambda _: sent)
     visitor.is_told_to_start_again("This page was answered already.")
@@ -96,7 +96,7 @@ def test_an_unknown_client_is_told_to_the_person_and_never_redirected(visitor, c
     expect(visitor.page.get_by_role("main")).to_contain_text("The operator of this server finds this request in the log under that id.")
 
 
-def test_too_many_wrong_passwords_say_when_to_try_again(visitor):
+def test_too_many_wrong_passwords_from_one_address_say_when_to_try_again(visitor):
     visitor.page.goto("/login")
     for _ in range(10):
         visitor.sign_in("wrong")
@@ -104,3 +104,24 @@ def test_too_many_wrong_passwords_say_when_to_try_again(visitor):
     visitor.sign_in()
     visitor.sees("The request cannot be answered")
     expect(visitor.page.get_by_role("main")).to_contain_text("Try again in")
+
+
+def test_too_many_wrong_passwords_for_one_name_say_what_to_do_and_the_owner_goes_on(visitor, new_visitor):
+    visitor.is_asked_and_signs_in()
+    visitor.page.goto("/logout")
+    visitor.page.get_by_role("button", name="Sign out").click()
+    for _ in range(2):
+        stranger = new_visitor()
+        stranger.page.goto("/login")
+        for _ in range(10):
+            stranger.sign_in("wrong")
+            expect(stranger.page.get_by_role("alert")).to_have_text("The user name or the password is not right.")
+    late = new_visitor()
+    late.page.goto("/login")
+    late.sign_in()
+    expect(late.page.get_by_role("alert")).to_contain_text("Too many wrong passwords were given for this user name.")
+    expect(late.page.get_by_role("alert")).to_contain_text("flask users unlock")
+    expect(late.page.get_by_label("User name")).to_have_value("ada")
+    visitor.page.goto("/login")
+    visitor.sign_in()
+    visitor.sees("Your approvals")

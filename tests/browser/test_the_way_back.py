@@ -91,3 +91,33 @@ def test_two_requests_in_two_tabs_keep_their_own_state(visitor, client):
     assert first_answer["code"] != second_answer["code"]
     assert client.redeems(first_answer["code"])
     assert client.redeems(second_answer["code"])
+
+
+@pytest.mark.requirement("LOG-013")
+def test_a_second_click_while_the_first_answer_is_on_its_way_loses_nothing(visitor, client):
+    """Chromium drops the redirect that it was about to follow, and waits for the answer to the second form."""
+    answers = []
+
+    def the_first_answer_never_arrives(route):
+        response = route.fetch(max_redirects=0)
+        answers.append(response.headers["location"])
+        if len(answers) > 1:
+            route.fulfill(response=response)
+
+    visitor.is_asked_and_signs_in()
+    visitor.page.route(re.compile(r"/oauth/authorize$"), the_first_answer_never_arrives)
+    button = visitor.page.get_by_role("button", name="Approve")
+    button.evaluate("button => { button.click(); setTimeout(() => button.click(), 300) }")
+    arrived = visitor.is_back_in_the_client()
+    assert len(answers) == 2
+    assert answers[0] == answers[1]
+    assert client.redeems(arrived["code"])["token_type"] == "Bearer"
+    visitor.complaints.clear()  # of the first form, which did not end
+
+
+@pytest.mark.requirement("AUT-001")
+@pytest.mark.parametrize("state", ["x" * 4_096, "\u65e5" * 750, " &%#" * 500], ids=["letters", "other writing", "to be escaped"])
+def test_a_long_state_comes_back_through_the_sign_in(visitor, state):
+    visitor.is_asked_and_signs_in(state=state)
+    visitor.approve()
+    assert visitor.is_back_in_the_client()["state"] == state

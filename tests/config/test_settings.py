@@ -198,6 +198,13 @@ def test_the_two_secrets_must_differ():
     assert problems({"JWT_SECRET": GOOD, "DCR_AUTH_TOKEN": GOOD})[0].startswith("JWT_SECRET and DCR_AUTH_TOKEN are the same")
 
 
+def test_a_grant_must_stay_alive_between_two_refreshes():
+    [problem] = problems({**MINIMAL, "REFRESH_TOKEN_IDLE_LIFETIME": "3600", "ACCESS_TOKEN_LIFETIME": "3600"})
+    assert problem.startswith("REFRESH_TOKEN_IDLE_LIFETIME must be longer than ACCESS_TOKEN_LIFETIME, or 0")
+    assert settings(REFRESH_TOKEN_IDLE_LIFETIME="3601").refresh_token_idle_lifetime == 3601
+    assert settings(REFRESH_TOKEN_IDLE_LIFETIME="0").refresh_token_idle_lifetime == 0
+
+
 @pytest.mark.parametrize(("value", "seconds"), [("25", 25), ("30000", 30), ("30000ms", 30), ("2500ms", 2.5), ("30s", 30), ("90", 90), ("1.5", 1.5)])
 def test_a_timeout_is_read_in_seconds_or_in_the_guides_milliseconds(value, seconds):
     assert settings(LLM_TIMEOUT=value).llm_timeout == seconds

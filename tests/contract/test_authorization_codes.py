@@ -33,6 +33,16 @@ def test_a_claimed_code_stays_findable_as_evidence_of_a_replay(codes, now):
     assert codes.find("digest", now) == dataclasses.replace(CODE, claimed=True)
 
 
+def test_a_code_that_is_added_again_stays_as_it_is(codes, now):
+    other = dataclasses.replace(CODE, expires_at=1_000_090.0, scope="tools:execute")
+    codes.add("digest", other)
+    assert codes.find("digest", now) == CODE
+    codes.claim("digest", now)
+    codes.add("digest", CODE)
+    assert codes.find("digest", now) == dataclasses.replace(CODE, claimed=True)
+    assert codes.claim("digest", now) is False
+
+
 def test_a_code_expires_at_the_exact_second(codes):
     assert codes.find("digest", 1_000_059.999) == CODE
     assert codes.find("digest", 1_000_060.0) is None

@@ -58,6 +58,7 @@ def fill(state, now):
     state.refresh_tokens.rotate("token", "successor", TOKEN, now=now, grace=60)
     state.refresh_tokens.rotate("token", "another", TOKEN, now=now, grace=60)
     state.single_use.claim("once", now + 60, now)
+    state.single_use.settle("question", "yes", now + 60, now)
     state.revocations.put([Revocation(1, "revoked", now + 60)], now)
     state.revocations.mark_complete()
     state.revocations.admit(["revoked"], "caller", 60, now)
@@ -91,8 +92,8 @@ def test_a_sweep_deletes_what_has_expired_five_hundred_rows_a_table_at_a_time(fi
     file_state.revocations.put([Revocation(1, f"id{number}", now + 60) for number in range(1001)], now)
     fill(file_state, now)
     swept = [file_state.sweep(now + 3600) for _ in range(4)]
-    # 1002 revocations; a grant, a code, three tokens, one single use and one window of hits
-    assert swept == [507, 500, 2, 0]
+    # 1002 revocations; a grant, a code, three tokens, one single use, one answer and one window of hits
+    assert swept == [508, 500, 2, 0]
 
 
 def test_a_record_from_a_newer_release_is_read_without_what_is_new(redis_state, raw, now):
@@ -174,9 +175,11 @@ def test_a_failed_transaction_leaves_nothing_behind(file_state, now):
 @pytest.mark.parametrize("garbage", ["a wrong type", "not JSON", "another shape"])
 def test_garbage_under_our_keys_is_an_outage_and_never_not_found(redis_state, raw, now, garbage):
     prefix = redis_state.grants._prefix.removesuffix("grant:")
-    for key in ("grant:id", "code:id", "refresh:id", "once:id", "revoked:id", f"hits:caller:60:{int(now // 60)}"):
+    for key in ("grant:id", "code:id", "refresh:id", "once:id", "revoked:id", "grants-of:id", "answer:id", f"hits:caller:60:{int(now // 60)}"):
         if garbage == "a wrong type":
             raw.rpush(prefix + key, "garbage")
+        elif key.startswith("answer"):
+            raw.hset(prefix + key, mapping={"until": now + 60, "answer": b"\xff{", "at": "then"})
         elif key.startswith(("code", "refresh")):
             raw.hset(prefix + key, mapping={"record": b"\xff{" if garbage == "not JSON" else "{}", "expires_at": "soon", "rotated_at": "then"})
         else:
@@ -184,11 +187,13 @@ def test_garbage_under_our_keys_is_an_outage_and_never_not_found(redis_state, ra
     for call in (
         lambda: redis_state.grants.find("id", now),
         lambda: redis_state.grants.all(now),
+        lambda: redis_state.grants.of_subject("id", now),
         lambda: redis_state.codes.find("id", now),
         lambda: redis_state.codes.claim("id", now),
         lambda: redis_state.refresh_tokens.find("id", now),
         lambda: redis_state.refresh_tokens.rotate("id", "other", TOKEN, now=now, grace=0),
         lambda: redis_state.single_use.claim("id", now + 60, now),
+        lambda: redis_state.single_use.settle("id", "yes", now + 60, now),
         lambda: redis_state.revocations.any_revoked(["id"], now),
         lambda: redis_state.revocations.admit(["id"], "caller", 60, now),
         lambda: redis_state.revocations.admit(["other"], "caller", 60, now),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from mcp_server.web.oauth import REPEATED_WITHIN
 from mcp_server.web.sessions import TRANSACTION_LIFETIME
 from tests.gateway import INSTANCE, ISSUER, REDIRECT_URI, Browser, both_back_ends, hidden_fields, query_of
 
@@ -52,9 +55,99 @@ def test_everything_but_approve_refuses_and_tells_the_client(browser, page, deci
 
 @both_back_ends
 @pytest.mark.requirement("LOG-013")
-def test_a_form_that_is_sent_twice_gives_one_code(browser, page):
-    assert browser.decide(page).status_code == 303
+def test_a_form_that_is_sent_twice_gives_one_code_and_both_answers_lead_to_it(gateway, browser, page, client, clock):
+    first = browser.decide(page)
+    clock.advance(REPEATED_WITHIN)
+    again = browser.decide(page)
+    assert (first.status_code, again.status_code) == (303, 303)
+    assert first.location == again.location
+    assert len(gateway.services.grants.all(clock())) == 1
+    code = query_of(again.location)["code"]
+    assert gateway.token(client.redeems(code)).status_code == 200
+    assert gateway.token(client.redeems(code)).json["error"] == "invalid_grant"
+
+
+@both_back_ends
+@pytest.mark.requirement("LOG-013")
+def test_a_form_whose_code_was_redeemed_is_answered_already(gateway, browser, page, client):
+    tokens = gateway.token(client.redeems(query_of(browser.decide(page).location)["code"])).json
     assert refused(browser.decide(page))
+    assert gateway.opens(tokens["access_token"])
+    assert gateway.refresh(client, tokens["refresh_token"]).status_code == 200
+
+
+@both_back_ends
+@pytest.mark.requirement("LOG-013")
+def test_a_form_that_is_sent_again_later_is_answered_already(open_gateway, clock):
+    gateway = open_gateway(AUTHORIZATION_CODE_LIFETIME="20")
+    gateway.add_user()
+    client, browser = gateway.register(), Browser(gateway)
+    page = browser.consent_page(client.asks())
+    code = query_of(browser.decide(page).location)["code"]
+    clock.advance(25)  # the code is over, and does not live again
+    assert query_of(browser.decide(page).location)["code"] == code
+    assert gateway.token(client.redeems(code)).json["error"] == "invalid_grant"
+    clock.advance(REPEATED_WITHIN - 24)
+    assert refused(browser.decide(page))
+
+
+@both_back_ends
+@pytest.mark.requirement("LOG-013")
+def test_of_many_clicks_at_once_each_gets_the_same_code(gateway, browser, page, client, clock):
+    forms, answers, barrier = hidden_fields(page) | {"decision": "approve"}, [], threading.Barrier(6)
+
+    def click():
+        other = Browser(gateway)
+        other.cookie = browser.cookie
+        barrier.wait(timeout=20)
+        answers.append(other.post("/oauth/authorize", forms).location)
+
+    threads = [threading.Thread(target=click) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [location] = set(answers)
+    assert len(answers) == 6
+    assert len(gateway.services.grants.all(clock())) == 1
+    assert gateway.token(client.redeems(query_of(location)["code"])).status_code == 200
+
+
+@pytest.mark.requirement("LOG-013")
+@pytest.mark.parametrize(("first", "then"), [("approve", "refuse"), ("refuse", "approve")])
+def test_the_first_of_two_decisions_counts(browser, page, first, then):
+    assert browser.decide(page, first).status_code in (302, 303)
+    assert refused(browser.decide(page, then))
+
+
+def test_a_code_tells_nothing_of_the_page_it_came_from_and_two_pages_have_two(browser, client):
+    codes = {query_of(browser.approve(client.asks()))["code"] for _ in range(2)}
+    assert len(codes) == 2
+    assert {len(code) for code in codes} == {43}
+
+
+LONG_STATES = {
+    "letters": "x" * 4_096, "base64": "+/=a" * 1_024, "to be escaped": " &%#" * 600, "other writing": "日" * 800,
+}
+
+
+@pytest.mark.parametrize("state", LONG_STATES.values(), ids=LONG_STATES.keys())
+def test_a_long_state_comes_back_and_no_address_on_the_way_is_longer_than_servers_read(browser, client, state):
+    asked = browser.get("/oauth/authorize", query_string=client.asks(state=state))
+    page = browser.get(asked.location) if asked.status_code == 302 else asked
+    after = browser.sign_in(page)
+    for response in (asked, after):
+        assert len(response.location or "") <= 8_000
+    location = browser.decide(browser.get(after.location)).location
+    assert query_of(location)["state"] == state
+
+
+@pytest.mark.parametrize("way", ["GET", "POST"])
+def test_a_request_that_no_browser_could_repeat_is_refused_in_words(gateway, browser, client, way):
+    request = client.asks(state="日" * 1_400)
+    response = browser.get("/oauth/authorize", query_string=request) if way == "GET" else browser.post("/oauth/authorize", request)
+    assert response.status_code == 400
+    assert "shorter state" in response.text
 
 
 @pytest.mark.requirement("LOG-002")
@@ -157,4 +250,5 @@ def test_the_grant_is_written_down_for_the_operator(gateway, browser, page, clie
     browser.decide(page)
     [grant] = gateway.services.grants.all(clock())
     assert (grant.client_id, grant.subject) == (client.client_id, gateway.services.users.find("ada").user_id)
-    assert grant.expires_at == clock() + 2_592_000
+    assert (grant.expires_at, grant.ends_at) == (clock() + 1_209_600, clock() + 2_592_000)
+    assert (grant.redirect_uri, grant.last_used_at) == (REDIRECT_URI, None)

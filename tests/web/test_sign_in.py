@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mcp_server.web.sessions import LIFETIME
@@ -18,7 +20,7 @@ def is_signed_in(browser):
 
 def test_the_right_password_signs_in(browser):
     response = browser.sign_in()
-    assert (response.status_code, response.location) == (303, "/logout")
+    assert (response.status_code, response.location) == (303, "/grants")
     assert is_signed_in(browser)
 
 
@@ -128,11 +130,12 @@ def test_a_form_from_another_site_is_refused(browser, headers, accepted):
 
 
 @pytest.mark.requirement("LOG-009")
-def test_the_cookie_is_for_this_host_only_and_no_script_reads_it(browser):
-    flags = browser.sign_in().headers["Set-Cookie"].split("; ")
-    assert flags[0].startswith("__Host-session=")
-    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(flags)
-    assert not [flag for flag in flags if flag.startswith("Domain")]
+def test_the_cookies_are_for_this_host_only_and_no_script_reads_them(browser):
+    cookies = [cookie.split("; ") for cookie in browser.sign_in().headers.get_all("Set-Cookie")]
+    assert sorted(name.partition("=")[0][:15] for name, *_ in cookies) == ["__Host-browser-", "__Host-session"]
+    for name, *flags in cookies:
+        assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax" if name.startswith("__Host-session") else "SameSite=Strict"} <= set(flags)
+        assert not [flag for flag in flags if flag.startswith("Domain")]
 
 
 def test_without_https_the_cookie_has_a_plain_name(open_gateway):
@@ -155,8 +158,8 @@ def test_after_signing_in_one_is_led_to_a_page_of_ours_only(gateway, target, fol
     if page.status_code == 200:
         responses.append(by_link.sign_in(page))
     for response in responses:
-        assert response.status_code == 400 or response.location == (followed or "/logout")
-        assert response.headers.get_all("Set-Cookie") == response.headers.get_all("Set-Cookie")[:1]
+        assert response.status_code == 400 or response.location == (followed or "/grants")
+        assert {cookie.partition("=")[0][:15] for cookie in response.headers.get_all("Set-Cookie")} <= {"__Host-session", "__Host-browser-"}
 
 
 def test_signing_out_ends_the_session_also_for_a_copy_of_the_cookie(gateway, browser):
@@ -203,6 +206,16 @@ def test_a_person_who_is_removed_disabled_or_revoked_is_signed_out_at_once(gatew
     assert not is_signed_in(browsers[USERNAME])  # the same name is another person
 
 
+def test_a_new_password_ends_every_session_of_the_old_one(gateway, browser):
+    browser.sign_in()
+    users = gateway.services.users
+    users.replace(replace(users.find(USERNAME), password_hash=gateway.services.passwords.hash("another long one")))
+    assert not is_signed_in(browser)
+    browser.password = "another long one"
+    browser.sign_in()
+    assert is_signed_in(browser)
+
+
 @pytest.mark.parametrize("cookie", ["", "x", "a.b.c", "eyJ1c2VyX2lkIjoiMSJ9.x.y", "é", "x" * 4_000, ".eJwDAAAAAAE.x.y"])
 def test_a_cookie_that_is_not_ours_is_nobodys(browser, cookie):
     browser.cookie = cookie
@@ -221,6 +234,6 @@ def test_prompt_login_asks_again_unless_one_has_just_signed_in(client, browser, 
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("path", ["/login", "/logout"])
+@pytest.mark.parametrize("path", ["/login", "/logout", "/grants", "/grants/x"])
 def test_other_methods_are_refused(gateway, path, method):
     assert gateway.send(method, path).status_code == 405

@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 from mcp_server import errors
-from mcp_server.errors import InvalidGrant, InvalidRequest, Redirect
+from mcp_server.errors import FormExpired, InvalidGrant, InvalidRequest, Redirect
 from mcp_server.oauth import pkce, resources, scopes
 from mcp_server.oauth.authorization_server import EndpointRequest, KnownClient
 from mcp_server.oauth.client_authentication import METHODS
@@ -21,6 +21,7 @@ PLAIN_REFUSED = (
     "PKCE with code_challenge_method=S256 is required; plain is refused. In ServiceNow: System OAuth, Application Registry, "
     "the record of this server: tick Public Client and set Code challenge method to S256."
 )
+ANSWERED_ALREADY = "This page was answered already. Go back to the application and start again."
 ELSEWHERE = (
     "The redirect_uri is not in the document of this client, or it leads to another host than the document's own. The operator of this server can "
     "allow that host: CIMD_ALLOWED_DOMAINS."
@@ -131,14 +132,23 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         return 302, "", [("Location", location(redirect, self.parts.issuer, code=code))]
 
     def _issue_code(self, redirect_uri: str, subject: str) -> str:
-        parts, client, now = self.parts, self.client.model, self.parts.clock()
-        resource = f"{parts.issuer}/mcp"
+        """A new code; or the one that this decision gave already. Stored again it stays as it is, and so does its grant."""
+        parts, client, decision = self.parts, self.client.model, self.request.decision
+        now = decision.made_at if decision else parts.clock()
+        code = parts.digests.derived("decision", decision.number) if decision else new_secret()
+        grant_id = parts.digests.digest("decision", f"grant {decision.number}")[:32] if decision else new_id()
+        code_digest, resource = parts.digests.digest("code", code), f"{parts.issuer}/mcp"
+        known = parts.codes.find(code_digest, parts.clock()) if decision else None
+        if known is not None:
+            if known.claimed:
+                raise FormExpired(ANSWERED_ALREADY, detail="the code was redeemed")
+            return code
+        lasts = parts.refresh_lifetime if "refresh_token" in client.grant_types else parts.code_lifetime + parts.access_tokens.accepted_for
         grant = Grant(
-            grant_id=new_id(), client_id=client.client_id, subject=subject, scope=self.request.scope, resource=resource,
-            created_at=now, expires_at=now + parts.refresh_lifetime)
-        code = new_secret()
+            grant_id=grant_id, client_id=client.client_id, subject=subject, scope=self.request.scope, resource=resource,
+            created_at=now, expires_at=parts.until(now + lasts, now), ends_at=now + lasts, redirect_uri=redirect_uri)
         parts.grants.add(grant)
-        parts.codes.add(parts.digests.digest("code", code), AuthorizationCode(
+        parts.codes.add(code_digest, AuthorizationCode(
             client_id=client.client_id, redirect_uri=redirect_uri, redirect_uri_given=self.request.parameters.get("redirect_uri") is not None,
             scope=grant.scope, subject=subject, resource=resource, grant_id=grant.grant_id, expires_at=now + parts.code_lifetime,
             code_challenge=self.request.parameters.get("code_challenge")))
@@ -164,23 +174,24 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         stored: StoredCode = self.request.authorization_code
         parts, code, client = self.parts, stored.model, self.request.client.model
         resources.require_ours(self.request.parameters.resources, parts.issuer)
-        if not parts.may_still_act(code.subject, code.client_id, code.grant_id):
+        grant = parts.in_force(code.grant_id)
+        if grant is None:
             raise InvalidGrant(CODE_REFUSED, detail="the person or the grant is gone")
         if code.claimed or not parts.codes.claim(stored.digest, parts.clock()):
             self._revoke_after_replay(code)
             raise InvalidGrant(CODE_REFUSED, detail="replayed")
-        refresh_token = self._add_refresh_token(code) if "refresh_token" in client.grant_types else None
+        grant = parts.used(grant)
+        refresh_token = self._add_refresh_token(grant) if "refresh_token" in client.grant_types else None
         parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
                            grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
-        return 200, parts.token_response(client_id=code.client_id, subject=code.subject, scope=code.scope, grant_id=code.grant_id,
-                                         refresh_token=refresh_token), []
+        return 200, parts.token_response(grant, scope=code.scope, refresh_token=refresh_token), []
 
-    def _add_refresh_token(self, code: AuthorizationCode) -> str:
+    def _add_refresh_token(self, grant: Grant) -> str:
         parts = self.parts
         refresh_token = new_secret()
         parts.refresh_tokens.add(parts.digests.digest("refresh", refresh_token), RefreshToken(
-            client_id=code.client_id, subject=code.subject, scope=code.scope, resource=code.resource, grant_id=code.grant_id,
-            expires_at=parts.clock() + parts.refresh_lifetime))
+            client_id=grant.client_id, subject=grant.subject, scope=grant.scope, resource=grant.resource, grant_id=grant.grant_id,
+            expires_at=grant.ends_at_last))
         return refresh_token
 
     def _revoke_after_replay(self, code: AuthorizationCode) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
+from mcp_server.errors import StoreUnavailable
 from mcp_server.oauth.credentials import Digests
+from mcp_server.oauth.models import Grant
 from mcp_server.oauth.ports import AuthorizationCodeStore, GrantStore, RefreshTokenStore, UserStore
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.tokens import AccessTokens
@@ -29,26 +32,44 @@ class GrantParts:
     clock: Clock
     code_lifetime: int
     refresh_lifetime: int
+    refresh_idle: int
     refresh_grace: int
 
-    def may_still_act(self, subject: str, client_id: str, grant_id: str) -> bool:
-        """Whether the person is still there and nothing of this approval was revoked."""
-        if not subject.startswith("client:"):
-            user = self.users.find_by_id(subject)
+    def in_force(self, grant_id: str) -> Grant | None:
+        """The grant, if it has not ended, the person is still there and nothing of it was revoked."""
+        grant = self.grants.find(grant_id, self.clock())
+        if grant is None:
+            return None
+        if not grant.subject.startswith("client:"):
+            user = self.users.find_by_id(grant.subject)
             if user is None or user.disabled:
-                return False
-        return not self.revocations.any_revoked((grant_id, f"client:{client_id}", f"user:{subject}"))
+                return None
+        return None if self.revocations.any_revoked((grant_id, f"client:{grant.client_id}", f"user:{grant.subject}")) else grant
+
+    def until(self, ends_at: float, now: float) -> float:
+        """When a grant ends that was used now, and has to end at `ends_at`."""
+        return min(ends_at, now + self.refresh_idle) if self.refresh_idle else ends_at
+
+    def used(self, grant: Grant) -> Grant:
+        """The grant with its idle time begun anew. What is issued for it must reach the client, also if this cannot be written down."""
+        now = self.clock()
+        moved = replace(grant, expires_at=self.until(grant.ends_at_last, now), ends_at=grant.ends_at_last, last_used_at=now)
+        with suppress(StoreUnavailable):
+            self.grants.add(moved)
+        return moved
 
     def revoke_grant(self, grant_id: str, *, last_refresh: float) -> None:
         """End all tokens of this approval, for as long as an access token of the last possible refresh would be accepted."""
         self.revocations.revoke((grant_id,), last_refresh + self.access_tokens.accepted_for)
 
-    def token_response(self, *, client_id: str, subject: str, scope: str, grant_id: str, refresh_token: str | None) -> dict[str, Any]:
-        """The body of a token response (RFC 6749 §5.1)."""
+    def token_response(self, grant: Grant, *, scope: str, refresh_token: str | None) -> dict[str, Any]:
+        """The body of a token response (RFC 6749 §5.1). No access token outlives its grant: what is not listed any more opens nothing."""
+        lifetime = max(1, min(self.access_tokens.lifetime, int(grant.expires_at - self.clock())))
         body: dict[str, Any] = {
-            "access_token": self.access_tokens.issue(client_id=client_id, subject=subject, scope=scope, grant_id=grant_id),
+            "access_token": self.access_tokens.issue(
+                client_id=grant.client_id, subject=grant.subject, scope=scope, grant_id=grant.grant_id, lifetime=lifetime),
             "token_type": "Bearer",
-            "expires_in": self.access_tokens.lifetime,
+            "expires_in": lifetime,
             "scope": scope,
         }
         if refresh_token is not None:

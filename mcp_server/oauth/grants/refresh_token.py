@@ -51,14 +51,15 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         stored: StoredRefreshToken = self.request.refresh_token
         parts, token = self.parts, stored.model
-        if not parts.may_still_act(token.subject, token.client_id, token.grant_id):
-            raise InvalidGrant(REFUSED, detail="the person or the grant is gone")
+        grant = parts.in_force(token.grant_id)
+        if grant is None:
+            raise InvalidGrant(REFUSED, detail="the grant has ended, by revocation, by its time or for not being used, or the person is gone")
         successor = self._rotate(stored)
+        grant = parts.used(grant)
         scope = scopes.narrowed(self.request.parameters.get("scope"), token.scope)
         parts.audit.record("oauth", "token_refreshed", "success", client_id=token.client_id, user_id=token.subject,
                            grant_id=token.grant_id, scope=scope)
-        return 200, parts.token_response(client_id=token.client_id, subject=token.subject, scope=scope, grant_id=token.grant_id,
-                                         refresh_token=successor), []
+        return 200, parts.token_response(grant, scope=scope, refresh_token=successor), []
 
     def _rotate(self, stored: StoredRefreshToken) -> str:
         """The successor, of the same scope and with the same end.
