@@ -32,8 +32,11 @@ from mcp_server.oauth.client_assertion import ClientAssertions
 from mcp_server.oauth.client_authentication import ClientAuthentication
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.device_approval import DeviceApproval
+from mcp_server.oauth.device_authorization_endpoint import DeviceAuthorizationEndpoint
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
+from mcp_server.oauth.grants.device_code import DeviceCodeGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
@@ -54,7 +57,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import build_tools
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
+from mcp_server.web import device, error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
@@ -66,8 +69,11 @@ INSTRUCTIONS = (
 )
 FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS = 1.0, 2.0, 60
 
-GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
+GRANTS: tuple[tuple[type, list[Any]], ...] = (
+    (AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []), (DeviceCodeGrant, []))
 """What the token endpoint serves, and so what the metadata names."""
+NEED_A_PERSON = (DeviceCodeGrant,)
+"""Not served with AUTHORIZATION_MODE=auto, where nobody is asked."""
 
 
 def create_app(
@@ -80,13 +86,13 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limits.init_app(
-        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
+        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp, device=device.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
     origins = {"origins": sorted(built.allowed_origins)}
     cors = CORS(
@@ -113,12 +119,13 @@ def build_services(
         warn=logs.get("revocations").warning)
     assertions = ClientAssertions(settings.issuer, state.single_use, CachedJwks(fetch or SafeFetch(), clock), clock)
     server = AuthorizationServer(registry.clients, ClientAuthentication(registry.clients, digests, assertions))
-    _register_grants(server, GrantParts(
-        issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
-        revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
+    parts = GrantParts(
+        issuer=settings.issuer, codes=state.codes, devices=state.devices, refresh_tokens=state.refresh_tokens, grants=state.grants,
+        users=registry.users, revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
-        refresh_grace=settings.refresh_reuse_grace))
+        refresh_grace=settings.refresh_reuse_grace)
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
+    _register_grants(server, parts, automatic=authorize.automatic)
     registration = RegistrationEndpoint(
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
@@ -137,6 +144,9 @@ def build_services(
         introspection=IntrospectionEndpoint(
             server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, users=registry.users, digests=digests,
             revocations=revocations, audit=audit, clock=clock),
+        device_authorization=DeviceAuthorizationEndpoint(
+            server, state.devices, issuer=settings.issuer, digests=digests, audit=audit, clock=clock),
+        device_approval=DeviceApproval(parts, registry.clients),
         registration=registration,
         client_configuration=ClientConfigurationEndpoint(
             registration, registry.clients, digests=digests, revocations=revocations, audit=audit, clock=clock,
@@ -170,9 +180,11 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def _register_grants(server: AuthorizationServer, parts: GrantParts) -> None:
+def _register_grants(server: AuthorizationServer, parts: GrantParts, *, automatic: bool) -> None:
     """Authlib makes a grant anew for each request; the class of this app carries what it is made of."""
     for grant, extensions in GRANTS:
+        if automatic and grant in NEED_A_PERSON:
+            continue
         server.register_grant(type(grant.__name__, (grant,), {"parts": parts}), extensions)
 
 

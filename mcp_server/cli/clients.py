@@ -30,7 +30,8 @@ clients = Group("clients", help="Register, list and revoke applications.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URL", help="Where codes may be sent; compared exactly. May be repeated.")
 @click.option("--servicenow", "instances", multiple=True, metavar="URL",
               help="A ServiceNow instance, https://INSTANCE.service-now.com: adds /oauth_redirect.do and /mcp_redirect.do.")
-@click.option("--grant", "grants", multiple=True, metavar="GRANT", help=f"A grant type. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
+@click.option("--grant", "--grant-type", "grants", multiple=True, metavar="GRANT",
+              help=f"A grant type; device_code for short. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
 @click.option("--public", is_flag=True, help="Without a secret: for a program on people's own machines.")
 @click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE",
               help="The client's public keys, a JWK set: it signs assertions (Private Key JWT) and has no secret.")

@@ -14,7 +14,7 @@ from mcp_server.oauth.authorization_server import EndpointRequest, KnownClient
 from mcp_server.oauth.client_authentication import METHODS
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.grants.issuing import GrantParts
-from mcp_server.oauth.models import AuthorizationCode, Client, Grant, RefreshToken
+from mcp_server.oauth.models import AuthorizationCode, Client, Grant
 from mcp_server.oauth.redirect_uris import location
 
 PLAIN_REFUSED = (
@@ -161,19 +161,11 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         if code.claimed or not parts.codes.claim(stored.digest, parts.clock()):
             self._revoke_after_replay(code)
             raise InvalidGrant(CODE_REFUSED, detail="replayed")
-        refresh_token = self._add_refresh_token(code) if "refresh_token" in client.grant_types else None
+        refresh_token = parts.add_refresh_token(code) if "refresh_token" in client.grant_types else None
         parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
                            grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
         return 200, parts.token_response(client_id=code.client_id, subject=code.subject, scope=code.scope, grant_id=code.grant_id,
                                          refresh_token=refresh_token), []
-
-    def _add_refresh_token(self, code: AuthorizationCode) -> str:
-        parts = self.parts
-        refresh_token = new_secret()
-        parts.refresh_tokens.add(parts.digests.digest("refresh", refresh_token), RefreshToken(
-            client_id=code.client_id, subject=code.subject, scope=code.scope, resource=code.resource, grant_id=code.grant_id,
-            expires_at=parts.clock() + parts.refresh_lifetime))
-        return refresh_token
 
     def _revoke_after_replay(self, code: AuthorizationCode) -> None:
         """An otherwise valid replay: client and verifier were right, so the code was stolen or the client is broken (OAuth 2.1 §7.5.3)."""

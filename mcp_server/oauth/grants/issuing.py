@@ -7,8 +7,9 @@ from typing import Any
 
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
-from mcp_server.oauth.credentials import Digests
-from mcp_server.oauth.ports import AuthorizationCodeStore, GrantStore, RefreshTokenStore, UserStore
+from mcp_server.oauth.credentials import Digests, new_secret
+from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, RefreshToken
+from mcp_server.oauth.ports import AuthorizationCodeStore, DeviceAuthorizationStore, GrantStore, RefreshTokenStore, UserStore
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.tokens import AccessTokens
 
@@ -19,6 +20,7 @@ class GrantParts:
 
     issuer: str
     codes: AuthorizationCodeStore
+    devices: DeviceAuthorizationStore
     refresh_tokens: RefreshTokenStore
     grants: GrantStore
     users: UserStore
@@ -42,6 +44,14 @@ class GrantParts:
     def revoke_grant(self, grant_id: str, *, last_refresh: float) -> None:
         """End all tokens of this approval, for as long as an access token of the last possible refresh would be accepted."""
         self.revocations.revoke((grant_id,), last_refresh + self.access_tokens.accepted_for)
+
+    def add_refresh_token(self, approved: AuthorizationCode | DeviceAuthorization) -> str:
+        """The first refresh token of what a person approved."""
+        refresh_token = new_secret()
+        self.refresh_tokens.add(self.digests.digest("refresh", refresh_token), RefreshToken(
+            client_id=approved.client_id, subject=approved.subject, scope=approved.scope, resource=approved.resource, grant_id=approved.grant_id,
+            expires_at=self.clock() + self.refresh_lifetime))
+        return refresh_token
 
     def token_response(self, *, client_id: str, subject: str, scope: str, grant_id: str, refresh_token: str | None) -> dict[str, Any]:
         """The body of a token response (RFC 6749 §5.1)."""
