@@ -84,7 +84,20 @@ def visitor(new_visitor):
 
 
 @pytest.fixture
-def every_page(gateway, client):
+def somebody(gateway, numbers):
+    """A person of this test's own: how many codes of devices one may type is limited."""
+    name = f"person{next(numbers)}"
+    gateway.add_user(name, PASSWORD)
+    return name
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    return itertools.count()
+
+
+@pytest.fixture
+def every_page(gateway, client, somebody):
     """Leads a visitor to each page in turn, and says its name."""
     long_name = "A client with a very long name of its own, and-one-word-that-does-not-want-to-end-" + "x" * 100
     wide = client.register(long_name, path="/" + "path" * 60, client_uri="https://example.com/" + "a" * 300)
@@ -111,6 +124,26 @@ def every_page(gateway, client):
         page.get_by_role("button", name="Sign out").click()
         visitor.sees("You are signed out")
         yield "signed out"
+        page.goto("/device")
+        yield "device"
+        page.goto("/device?user_code=BCDF-GHJK")
+        visitor.sees("Does your device show this code?")
+        yield "device, from a link"
+        visitor.types_the_code(client.asks_on_a_device()[0]["user_code"])
+        visitor.sign_in(username=somebody)
+        visitor.sees("Let “.*” on a device use this server?")
+        yield "device, approve or refuse"
+        visitor.approve()
+        visitor.sees("“.*” may use this server")
+        yield "device approved"
+        page.goto("/device")
+        visitor.types_the_code("BCDF-GHJK")
+        visitor.sees("Connect a device")
+        yield "device, wrong code"
+        visitor.types_the_code(client.asks_on_a_device()[0]["user_code"])
+        visitor.refuse()
+        visitor.sees("Refused")
+        yield "device refused"
         page.goto(f"/oauth/authorize?{urlencode({'client_id': 'unknown'})}")
         yield "unknown client"
         page.goto("/nothing")

@@ -65,6 +65,10 @@ class Visitor:
         self.sign_in()
         self.sees("Let “.*” use this server?")
 
+    def types_the_code(self, code):
+        self.page.get_by_label("Code").fill(code)
+        self.page.get_by_role("button", name="Continue").click()
+
     def approve(self):
         self.page.get_by_role("button", name="Approve").click()
 

@@ -62,6 +62,13 @@ def test_a_client_for_a_device_needs_no_redirect_uri(create, option, grant):
     assert created["redirect_uris"] == []
 
 
+def test_people_get_what_the_machine_is_configured_with(machine, run):
+    shown = run("clients", "create", "--name", "a sensor", "--public", "--grant", "device_code").out
+    for text in ("Configure the machine with", f"{machine.url}/oauth/device_authorization", f"{machine.url}/oauth/token", f"{machine.url}/mcp"):
+        assert text in shown
+    assert "ServiceNow" not in shown
+
+
 def test_an_application_may_have_a_scheme_of_its_own(create):
     assert create("--redirect-uri", "com.example.app:/callback", "--public").json["redirect_uris"] == ["com.example.app:/callback"]
 
