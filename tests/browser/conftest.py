@@ -129,8 +129,7 @@ def every_page(gateway, client, somebody):
         page.goto("/device?user_code=BCDF-GHJK")
         visitor.sees("Does your device show this code?")
         yield "device, from a link"
-        visitor.types_the_code(client.asks_on_a_device()[0]["user_code"])
-        visitor.sign_in(username=somebody)
+        visitor.types_the_code_and_signs_in(client.asks_on_a_device()[0]["user_code"], somebody)
         visitor.sees("Let “.*” on a device use this server?")
         yield "device, approve or refuse"
         visitor.approve()

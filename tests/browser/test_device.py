@@ -53,8 +53,7 @@ def test_a_wrong_code_says_so_and_the_field_is_ready_for_the_right_one(visitor, 
     answer, _ = client.asks_on_a_device()
     page = visitor.page
     page.goto("/device")
-    visitor.types_the_code("bcdf-ghjk")
-    visitor.sign_in(username=somebody)
+    visitor.types_the_code_and_signs_in("bcdf-ghjk", somebody)
     visitor.has_title("Error: Connect a device")
     expect(page.get_by_role("alert")).to_contain_text("This code is not right, or it is no longer good.")
     expect(page.get_by_label("Code")).to_have_value("bcdf-ghjk")
@@ -68,8 +67,7 @@ def test_a_wrong_code_says_so_and_the_field_is_ready_for_the_right_one(visitor, 
 def test_a_page_that_was_answered_already_says_so(visitor, client, somebody):
     answer, _ = client.asks_on_a_device()
     visitor.page.goto("/device")
-    visitor.types_the_code(answer["user_code"])
-    visitor.sign_in(username=somebody)
+    visitor.types_the_code_and_signs_in(answer["user_code"], somebody)
     visitor.sees("Let “.*” on a device use this server?")
     open_page = visitor.new_tab()
     visitor.page.goto("/device")
@@ -110,8 +108,7 @@ def test_the_keyboard_alone_connects_a_device(visitor, client, somebody):
 def test_the_page_that_asks_says_who_what_and_from_where_before_it_asks(visitor, client, somebody):
     answer, _ = client.asks_on_a_device()
     visitor.page.goto("/device")
-    visitor.types_the_code(answer["user_code"])
-    visitor.sign_in(username=somebody)
+    visitor.types_the_code_and_signs_in(answer["user_code"], somebody)
     expect(visitor.page.get_by_role("main")).to_match_aria_snapshot(f"""
         - main:
           - heading "Let “A machine without a screen” on a device use this server?" [level=1]
