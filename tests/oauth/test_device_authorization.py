@@ -68,7 +68,7 @@ def test_a_client_that_did_not_register_for_the_grant_is_refused_at_both_endpoin
     assert (refused.status_code, refused.json["error"]) == (400, "unauthorized_client")
     refused = gateway.token({"grant_type": DEVICE_CODE, "device_code": "x"} | other.proof)
     assert (refused.status_code, refused.json["error"]) == (400, "unauthorized_client")
-    assert DEVICE_CODE in refused.json["error_description"]
+    assert refused.json["error_description"] == f"This client is not registered for the grant type {DEVICE_CODE}."
 
 
 @pytest.mark.requirement("DEV-005")
