@@ -35,8 +35,11 @@ from mcp_server.oauth.client_id_documents import ClientIdDocuments
 from mcp_server.oauth.client_id_urls import AllowedDomains
 from mcp_server.oauth.clients import Clients
 from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.device_approval import DeviceApproval
+from mcp_server.oauth.device_authorization_endpoint import DeviceAuthorizationEndpoint
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
+from mcp_server.oauth.grants.device_code import DeviceCodeGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
 from mcp_server.oauth.grants_in_force import GrantsInForce
@@ -59,7 +62,21 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import build_tools
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.web import error_handlers, grants, health, hooks, limits, login, mcp, oauth, request_log, sessions, sign_in_attempts, well_known
+from mcp_server.web import (
+    device,
+    error_handlers,
+    grants,
+    health,
+    hooks,
+    limits,
+    login,
+    mcp,
+    oauth,
+    request_log,
+    sessions,
+    sign_in_attempts,
+    well_known,
+)
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
@@ -71,8 +88,11 @@ INSTRUCTIONS = (
 )
 FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS = 1.0, 2.0, 60
 
-GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
+GRANTS: tuple[tuple[type, list[Any]], ...] = (
+    (AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []), (DeviceCodeGrant, []))
 """What the token endpoint serves, and so what the metadata names."""
+NEED_A_PERSON = (DeviceCodeGrant,)
+"""Not served with AUTHORIZATION_MODE=auto, where nobody is asked."""
 
 
 def create_app(
@@ -85,13 +105,13 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, grants.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, grants.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
-        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
+        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp, device=device.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
     sign_in_attempts.init_app(app, limiter.storage, built.digests, clock)
     origins = {"origins": sorted(built.allowed_origins)}
@@ -123,13 +143,13 @@ def build_services(
     documents = ClientIdDocuments(domains, _redirect_hosts(settings), clock)
     clients = Clients(registry.clients, FetchedClientDocuments(fetch, documents.client_from, audit, clock), domains, revocations, audit)
     server = AuthorizationServer(clients, ClientAuthentication(clients, registry.clients, digests, assertions))
-    _register_grants(server, GrantParts(
-        issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
-        revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
+    parts = GrantParts(
+        issuer=settings.issuer, codes=state.codes, devices=state.devices, refresh_tokens=state.refresh_tokens, grants=state.grants,
+        users=registry.users, revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
-        refresh_idle=settings.refresh_token_idle_lifetime,
-        refresh_grace=settings.refresh_reuse_grace))
+        refresh_idle=settings.refresh_token_idle_lifetime, refresh_grace=settings.refresh_reuse_grace)
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
+    _register_grants(server, parts, automatic=authorize.automatic)
     registration = RegistrationEndpoint(
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
@@ -150,6 +170,9 @@ def build_services(
         introspection=IntrospectionEndpoint(
             server, issuer=settings.issuer, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, grants=state.grants,
             users=registry.users, digests=digests, revocations=revocations, audit=audit, clock=clock),
+        device_authorization=DeviceAuthorizationEndpoint(
+            server, state.devices, issuer=settings.issuer, digests=digests, audit=audit, clock=clock),
+        device_approval=DeviceApproval(parts, clients),
         registration=registration,
         client_configuration=ClientConfigurationEndpoint(
             registration, registry.clients, digests=digests, revocations=revocations, audit=audit, clock=clock,
@@ -183,9 +206,11 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def _register_grants(server: AuthorizationServer, parts: GrantParts) -> None:
+def _register_grants(server: AuthorizationServer, parts: GrantParts, *, automatic: bool) -> None:
     """Authlib makes a grant anew for each request; the class of this app carries what it is made of."""
     for grant, extensions in GRANTS:
+        if automatic and grant in NEED_A_PERSON:
+            continue
         server.register_grant(type(grant.__name__, (grant,), {"parts": parts}), extensions)
 
 

@@ -11,6 +11,9 @@ GatewayError
 │   ├── InvalidScope                invalid_scope
 │   ├── InvalidTarget               invalid_target (RFC 8707)
 │   ├── AccessDenied                access_denied
+│   ├── AuthorizationPending        authorization_pending (RFC 8628)
+│   │   └── SlowDown                slow_down
+│   ├── ExpiredToken                expired_token (RFC 8628)
 │   ├── LoginRequired               login_required (OpenID Connect)
 │   ├── InvalidRedirectUri          invalid_redirect_uri (RFC 7591)
 │   ├── InvalidClientMetadata       invalid_client_metadata (RFC 7591)
@@ -123,6 +126,20 @@ class InvalidTarget(OAuthError):
 
 class AccessDenied(OAuthError):
     error = "access_denied"
+
+
+class AuthorizationPending(OAuthError):
+    """Nobody has answered yet. Nothing went wrong: the device asks again."""
+
+    error = "authorization_pending"
+
+
+class SlowDown(AuthorizationPending):
+    error = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    error = "expired_token"
 
 
 class LoginRequired(OAuthError):

@@ -50,6 +50,18 @@ class Person:
     def refuse(self, address):
         return self._decide(address, "refuse")
 
+    def approves_device(self, address, typed):
+        """Open the verification URI, type the code, sign in, approve. Returns the last page."""
+        form = self._read(self._open(address)[0])
+        page, _ = self._open(address, {**form.hidden, "user_code": typed})
+        if "username" in page:
+            page, _ = self._open(urllib.parse.urljoin(address, "/login"), {
+                **self._read(page).hidden, "username": self._username, "password": self._password})
+        form = self._read(page)
+        self.saw = [form.texts.get("name"), form.texts.get("host")]
+        page, _ = self._open(urllib.parse.urljoin(address, "/device/approval"), {**form.hidden, "decision": "approve"})
+        return page
+
     def _decide(self, address, decision):
         origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(address))
         page, _ = self._open(address)

@@ -168,6 +168,43 @@ REQUIREMENTS: dict[str, Requirement] = {
     "TOK-033": Requirement("RFC 9700 2.3; ASVS 10.3.1", "the refresh token as bearer: 401"),
     "TOK-037": Requirement("OAuth 2.1 4.2", "client_credentials (if supported): confidential only, no refresh token"),
     "TOK-038": Requirement("RFC 6749 5.2", "status of invalid_grant: 400, not 401"),
+    # Device authorization grant
+    "DEV-001": Requirement(
+        "RFC 8628 3.2",
+        "device authorization request: 200 device_code, user_code, verification_uri, verification_uri_complete, expires_in, interval; no-store"),
+    "DEV-002": Requirement(
+        "RFC 8628 5.2, 6.1", "fifty requests: distinct codes; device codes of 256 bits, user codes of 34 bits without vowels and digits"),
+    "DEV-003": Requirement(
+        "RFC 8628 3.1; RFC 6749 3.2.1", "a confidential client without, or with a wrong, proof: 401 invalid_client; by each method: 200"),
+    "DEV-004": Requirement("RFC 6749 5.2", "a client that did not register for the grant: unauthorized_client at both endpoints"),
+    "DEV-005": Requirement("RFC 8628 3.1; RFC 8707 2", "foreign scope or resource: invalid_scope, invalid_target; no scope: the registered one"),
+    "DEV-006": Requirement("RFC 8628 3.1; RFC 6749 3.2", "other methods, content types, broken, repeated and query parameters: 4xx in JSON"),
+    "DEV-007": Requirement("RFC 8628 4", "metadata: device_authorization_endpoint and the grant type if, and only if, they are served"),
+    "DEV-008": Requirement("RFC 7591 2", "registration for the grant alone: 201 without redirect URIs and response types"),
+    "DEV-009": Requirement(
+        "own policy; RFC 8628 5.4", "registration for the grant by anybody, or with a token for one instance: left out, or refused"),
+    "DEV-010": Requirement("RFC 8628 3.5", "polls before, after refusal, after expiry: authorization_pending, access_denied, expired_token"),
+    "DEV-011": Requirement("RFC 8628 3.5", "polls that come too early: slow_down, and five seconds more from then on"),
+    "DEV-012": Requirement("RFC 8628 3.4; RFC 6749 5.1", "a poll after approval: the tokens of a code exchange, for the person who approved"),
+    "DEV-013": Requirement("own policy; OAuth 2.1 7.5.3", "the device code again: invalid_grant, and what it gave is revoked"),
+    "DEV-014": Requirement("RFC 8628 3.4; RFC 6749 5.2", "another client's poll, at any time: invalid_grant, and nothing changes"),
+    "DEV-015": Requirement(
+        "RFC 6749 5.2",
+        "a device code unknown, changed, cut, longer, NUL, 50 kB, absent, empty; the user code: invalid_grant or invalid_request"),
+    "DEV-016": Requirement("own policy", "approved, then person disabled, grant or client revoked, client removed: no tokens"),
+    "DEV-017": Requirement("own policy", "24 polls of an approved code at once, over workers: exactly one gets tokens"),
+    "DEV-018": Requirement("own policy", "polls in their time for as long as a code lasts: never 429; others count as any request"),
+    "DEV-020": Requirement("RFC 8628 3.3, 6.1", "the code typed in small letters, with blanks, without the dash: the same page"),
+    "DEV-021": Requirement(
+        "RFC 8628 3.3.1, 5.4",
+        "the link with the code, signed in or not: the code is shown, and nothing is looked up or approved without a click"),
+    "DEV-022": Requirement(
+        "RFC 8628 5.3, 5.4", "the page that asks: the code, the client, the scopes in words, from where and when it was asked, a warning"),
+    "DEV-023": Requirement("RFC 8628 5.1", "wrong, expired, answered codes: one text for all; guesses are limited per person and per address"),
+    "DEV-024": Requirement("MCP BP consent CSRF; CWE-472", "the forms from another browser, site, person, without or with changed fields: refused"),
+    "DEV-025": Requirement("own policy", "one code answered twice, by one person or two: the first answer counts"),
+    "DEV-026": Requirement("RFC 8628 5.1; ASVS 16.2.5", "both codes: never in a log line, a file or Redis"),
+    "DEV-027": Requirement("guide; ASVS 16.3", "issued, approved, refused, tokens, too fast, wrong codes, too many of them, replay: audited"),
     # Client authentication
     "CLI-001": Requirement("RFC 6749 5.2", "wrong secret: other, changed, cut, longer, case, blank, empty: 401 invalid_client"),
     "CLI-003": Requirement("RFC 6749 5.2; CWE-204", "unknown client (S: looks like a wrong secret): 401 invalid_client"),

@@ -15,7 +15,7 @@ from config import convert
 from mcp_server.errors import InvalidClientMetadata, InvalidRedirectUri
 from mcp_server.oauth import client_keys, scopes
 from mcp_server.oauth import redirect_uris as rules
-from mcp_server.oauth.models import PRIVATE_KEY_JWT, SCOPES, Client
+from mcp_server.oauth.models import DEVICE_CODE, PRIVATE_KEY_JWT, SCOPES, Client
 
 SERVICENOW_PATHS = ("/oauth_redirect.do", "/mcp_redirect.do")
 LONGEST_NAME = 200
@@ -32,7 +32,7 @@ def client(
     public = client_secret_digest is None and not keys
     origins = [instance_origin(instance) for instance in instances]
     uris = tuple(dict.fromkeys([*map(_redirect_uri, redirect_uris), *(origin + path for origin in origins for path in SERVICENOW_PATHS)]))
-    grants = tuple(dict.fromkeys(grants))
+    grants = tuple(dict.fromkeys(DEVICE_CODE if grant == "device_code" else grant for grant in grants))
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise click.BadParameter(f"A name has 1 to {LONGEST_NAME} visible characters.", param_hint="--name")
     if unknown := [grant for grant in grants if grant not in served]:

@@ -17,7 +17,7 @@ from mcp_server.cli.stale_clients import stale_clients, unused_since
 from mcp_server.cli.users import end_of_all_tokens
 from mcp_server.oauth import client_id_urls
 from mcp_server.oauth.credentials import new_id, new_secret
-from mcp_server.oauth.models import Client
+from mcp_server.oauth.models import DEVICE_CODE, Client
 
 DEFAULT_GRANTS = ("authorization_code", "refresh_token")
 NO_PKCE = ("PKCE is not required of this client. Whoever intercepts a code still needs the client secret, but turn PKCE on again once "
@@ -31,7 +31,8 @@ clients = Group("clients", help="Register, list and revoke applications.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URL", help="Where codes may be sent; compared exactly. May be repeated.")
 @click.option("--servicenow", "instances", multiple=True, metavar="URL",
               help="A ServiceNow instance, https://INSTANCE.service-now.com: adds /oauth_redirect.do and /mcp_redirect.do.")
-@click.option("--grant", "grants", multiple=True, metavar="GRANT", help=f"A grant type. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
+@click.option("--grant", "--grant-type", "grants", multiple=True, metavar="GRANT",
+              help=f"A grant type; device_code for short. May be repeated. Default: {', '.join(DEFAULT_GRANTS)}.")
 @click.option("--public", is_flag=True, help="Without a secret: for a program on people's own machines.")
 @click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE",
               help="The client's public keys, a JWK set: it signs assertions (Private Key JWT) and has no secret.")
@@ -55,11 +56,13 @@ def create(*, name: str, redirect_uris: Sequence[str], instances: Sequence[str],
     built.clients.add(client)
     record("client_created", client_id=client.client_id, client_name=client.client_name, redirect_uris=list(client.redirect_uris),
            pkce_required=client.pkce_required)
-    form = form_values.manual_registration(built, client, secret)
+    for_a_device = DEVICE_CODE in client.grant_types and not client.redirect_uris
+    form = (form_values.device if for_a_device else form_values.manual_registration)(built, client, secret)
     if as_json:
         print_json(_shown(client) | {"client_secret": secret, "form": form})
     else:
-        click.echo(f"Registered {plain(client.client_name)}. In ServiceNow choose Manual Registration and type:\n")
+        where = "Configure the machine with:" if for_a_device else "In ServiceNow choose Manual Registration and type:"
+        click.echo(f"Registered {plain(client.client_name)}. {where}\n")
         print_record(form, as_json=False, secrets=("Client Secret",))
     if no_pkce:
         remark(f"\nWarning: {NO_PKCE.replace(' ID ', f' {client.client_id} ')}")

@@ -47,6 +47,18 @@ def manual_registration(built: Services, client: Client, secret: str | None) -> 
     }
 
 
+def device(built: Services, client: Client, secret: str | None) -> dict[str, Any]:
+    """What a machine without a browser is configured with, whose client has the device code grant and no redirect."""
+    return {
+        "MCP Server URL": built.settings.resource,
+        "Device Authorization URL": built.metadata["device_authorization_endpoint"],
+        "Token URL": built.metadata["token_endpoint"],
+        "Client ID": client.client_id,
+        "Client Secret": secret,
+        "Scopes": client.scope,
+    }
+
+
 def connect(built: Services, *, show_token: bool) -> dict[str, dict[str, Any]]:
     """The three ways to connect, each with its form."""
     settings = built.settings

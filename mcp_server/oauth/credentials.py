@@ -16,7 +16,7 @@ from mcp_server.concurrency import in_real_thread
 from mcp_server.errors import TooBusy
 
 T = TypeVar("T")
-Kind = Literal["code", "refresh", "client", "initial", "registration", "api-key", "decision", "sign-in", "session"]
+Kind = Literal["code", "refresh", "client", "initial", "registration", "api-key", "decision", "sign-in", "session", "device", "user-code"]
 
 
 def new_secret() -> str:

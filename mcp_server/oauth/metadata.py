@@ -7,7 +7,7 @@ from typing import Any
 
 from mcp_server.oauth.client_authentication import METHODS, PROVING_METHODS
 from mcp_server.oauth.client_keys import ALGORITHMS
-from mcp_server.oauth.models import SCOPES
+from mcp_server.oauth.models import DEVICE_CODE, SCOPES
 
 
 def authorization_server_metadata(
@@ -36,6 +36,8 @@ def authorization_server_metadata(
         "scopes_supported": list(SCOPES),
         "authorization_response_iss_parameter_supported": True,
     }
+    if DEVICE_CODE in grant_types:
+        document["device_authorization_endpoint"] = f"{issuer}/oauth/device_authorization"
     if registration:
         document["registration_endpoint"] = f"{issuer}/oauth/register"
     if jwks:

@@ -13,6 +13,7 @@ IGNORED_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 """Asked for out of habit; accepted and not granted."""
 
 PRIVATE_KEY_JWT = "private_key_jwt"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 DOCUMENT = "document"
 """The origin of a client that is in no registry: a URL names it, and the document there describes it."""
@@ -127,6 +128,27 @@ class AuthorizationCode:
     grant_id: str
     expires_at: float
     code_challenge: str | None = None
+    claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAuthorization:
+    """What a device asks for (RFC 8628 §3.1), and what a person answered. Nothing of its two codes.
+
+    They are good until `codes_expire_at`; the record stays until `expires_at`, to tell a late poll from a wrong one.
+    """
+
+    client_id: str
+    scope: str
+    resource: str
+    requested_from: str  # an address
+    requested_at: float
+    codes_expire_at: float
+    expires_at: float
+    interval: int  # seconds to wait between two polls
+    approved: bool | None = None  # None: nobody has answered
+    subject: str = ""  # who answered
+    grant_id: str = ""  # of an approval
     claimed: bool = False
 
 

@@ -21,7 +21,7 @@ MOST_CHARACTERS = {
 MOST_CHARACTERS_OTHERWISE = 4096
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
-_ANY_TEXT = frozenset({"state", "username", "password"})
+_ANY_TEXT = frozenset({"state", "username", "password", "user_code"})
 """The client's own, and what people type (RFC 6749 appendix A.15, A.16). Every other value is visible ASCII."""
 
 

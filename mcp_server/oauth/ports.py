@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from mcp_server.oauth.models import (
     AuthorizationCode,
     Client,
+    DeviceAuthorization,
     Grant,
     InitialAccessToken,
     RefreshToken,
@@ -121,6 +122,31 @@ class AuthorizationCodeStore(Protocol):
 
     def claim(self, code_digest: str, now: float) -> bool:
         """True for exactly one caller, however many ask at once. A claimed code stays findable, as evidence of a replay."""
+
+
+class DeviceAuthorizationStore(Protocol):
+    """Devices that wait for a person. The device knows one code, the person the other; each finds the same record."""
+
+    def add(self, device_code_digest: str, user_code_digest: str, device: DeviceAuthorization, now: float) -> bool:
+        """False when the user code is that of another device and still good. Nothing is stored then."""
+
+    def find(self, device_code_digest: str, now: float) -> DeviceAuthorization | None:
+        """Answered, claimed or not, until the record expires."""
+
+    def find_by_user_code(self, user_code_digest: str, now: float) -> DeviceAuthorization | None:
+        """Answered or not, until the codes expire."""
+
+    def decide(self, user_code_digest: str, *, approved: bool, subject: str, grant_id: str, now: float) -> bool:
+        """The answer of a person. True for exactly one caller, however many answer at once; never after the codes expired."""
+
+    def poll(self, device_code_digest: str, now: float, *, leeway: float) -> bool:
+        """One poll. True when it came no more than `leeway` seconds before its time.
+
+        If not, the interval is five seconds longer from then on (RFC 8628 §3.5). Of those who poll at once, one is in time.
+        """
+
+    def claim(self, device_code_digest: str, now: float) -> bool:
+        """True for exactly one caller, however many ask at once, if it was approved and the codes have not expired."""
 
 
 class RefreshTokenStore(Protocol):

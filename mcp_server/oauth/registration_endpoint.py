@@ -21,7 +21,7 @@ from mcp_server.errors import InvalidClientMetadata, InvalidInitialAccessToken, 
 from mcp_server.oauth import client_keys, redirect_uris, scopes
 from mcp_server.oauth.client_authentication import METHODS
 from mcp_server.oauth.credentials import Digests, new_id, new_secret
-from mcp_server.oauth.models import PRIVATE_KEY_JWT, SCOPES, Client, InitialAccessToken
+from mcp_server.oauth.models import DEVICE_CODE, PRIVATE_KEY_JWT, SCOPES, Client, InitialAccessToken
 from mcp_server.oauth.ports import ClientStore, InitialAccessTokenStore
 from mcp_server.validation import load
 
@@ -79,7 +79,7 @@ class RegistrationEndpoint:
         self._initial_access_tokens = initial_access_tokens
         self._clients = clients
         self._allowed_hosts = frozenset(allowed_hosts)
-        self._grant_types = ("authorization_code", "refresh_token", *(("client_credentials",) if automatic else ()))
+        self._grant_types = ("authorization_code", "refresh_token", "client_credentials" if automatic else DEVICE_CODE)
         self._digests = digests
         self._audit = audit
         self._clock = clock
@@ -140,7 +140,7 @@ class RegistrationEndpoint:
         if body.get("software_statement") is not None:
             raise errors.InvalidSoftwareStatement("Software statements are not accepted here: send the metadata itself.")
         metadata = load(_METADATA, without_nulls(body), InvalidClientMetadata)
-        grant_types = self._grant_types_from(metadata)
+        grant_types = self._grant_types_from(metadata, instance)
         method = metadata["token_endpoint_auth_method"]
         secret = None if method in ("none", PRIVATE_KEY_JWT) else new_secret()
         keys = client_keys.registered(metadata) if method == PRIVATE_KEY_JWT else {}
@@ -159,13 +159,19 @@ class RegistrationEndpoint:
             metadata={name: metadata[name] for name in KEPT_AS_REGISTERED if name in metadata} | keys)
         return client, secret
 
-    def _grant_types_from(self, metadata: Mapping[str, Any]) -> tuple[str, ...]:
-        """Those that are served; others are left out of the answer (RFC 7591 §3.2.1). None left: refused."""
+    def _grant_types_from(self, metadata: Mapping[str, Any], instance: str | None) -> tuple[str, ...]:
+        """Those that are served; others are left out of the answer (RFC 7591 §3.2.1). None left: refused.
+
+        A device code needs no redirect URI: with it, whoever may register reaches people everywhere, and holds no tokens back
+        for one instance. So it is not for everybody (DCR_MODE=open), and not for the holder of one instance's token.
+        """
+        anywhere = instance is None and self._mode != "open"
+        offered = tuple(grant for grant in self._grant_types if grant != DEVICE_CODE or anywhere)
         asked = metadata.get("grant_types") or ["authorization_code"]
-        served = tuple(grant for grant in self._grant_types if grant in asked)
-        if not {"authorization_code", "client_credentials"} & set(served):
+        served = tuple(grant for grant in offered if grant in asked)
+        if not {"authorization_code", "client_credentials", DEVICE_CODE} & set(served):
             raise InvalidClientMetadata(
-                f"grant_types: a client registers here for {', '.join(self._grant_types)}; others are created by the operator, "
+                f"grant_types: a client registers here for {', '.join(offered)}; others are created by the operator, "
                 "with flask clients create.")
         return served
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
-from mcp_server.errors import InvalidClient, OAuthError, StoreUnavailable, UnsupportedGrantType
+from mcp_server.errors import AuthorizationPending, InvalidClient, OAuthError, StoreUnavailable, UnsupportedGrantType
 from mcp_server.oauth.authorization_server import AuthorizationServer, EndpointRequest
 from mcp_server.oauth.client_authentication import named_client
 from mcp_server.oauth.models import Client
@@ -34,6 +34,8 @@ class TokenEndpoint:
         request = EndpointRequest("POST", parameters, authorization)
         try:
             response = self._server.create_token_response(request)
+        except AuthorizationPending:  # a device asks every five seconds, and nothing happened
+            raise
         except OAuthError as error:
             action = "authentication_failed" if isinstance(error, InvalidClient) else "token_refused"
             self._audit.record("oauth", action, "failure", client_id=named_client(parameters, authorization), grant_type=grant_type,

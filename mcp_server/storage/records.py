@@ -9,12 +9,15 @@ from typing import Any, TypeVar
 import orjson
 
 from mcp_server.errors import StoreUnavailable
-from mcp_server.oauth.models import AuthorizationCode, Grant, RefreshToken
+from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken
 
-R = TypeVar("R", AuthorizationCode, Grant, RefreshToken)
+SLOWER_BY = 5
+"""Seconds that a poll which came too early adds to the interval (RFC 8628 §3.5)."""
+
+R = TypeVar("R", AuthorizationCode, DeviceAuthorization, Grant, RefreshToken)
 
 
-def dump(record: AuthorizationCode | Grant | RefreshToken) -> bytes:
+def dump(record: AuthorizationCode | DeviceAuthorization | Grant | RefreshToken) -> bytes:
     return orjson.dumps(record)
 
 

@@ -5,6 +5,8 @@ Every key starts with the prefix and runs out by itself:
     grant:{grant_id}                    string, JSON; until the grant ends
     grants-of:{subject}                 sorted set, grant ids by when they end; until the last of them ends
     code:{code_digest}                  hash: record, expires_at, claimed; until the code expires
+    device:{device_code_digest}         hash: record, codes_expire_at, polled_at and the DEVICE_FIELDS; until the record ends
+    user-code:{user_code_digest}        string, the device code's digest; until the codes expire
     refresh:{token_digest}              hash: record, expires_at, rotated_at, dead, successor; until the token expires
     once:{single_use_id}                string, until when; until then
     answer:{question}                   hash: until, answer, at; until then
@@ -25,14 +27,15 @@ from typing import Any
 
 from mcp_server.clock import Clock, Elapsed, elapsed, wall_clock
 from mcp_server.errors import StoreUnavailable
-from mcp_server.oauth.models import AuthorizationCode, Grant, RefreshToken, Revocation, Rotation
+from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation, Rotation
 from mcp_server.oauth.ports import Admission
 from mcp_server.storage import redis_scripts as scripts
-from mcp_server.storage.records import dump, load, unexpired, window_of
+from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
 
 COMPLETE_FOR = 86400
 PUT_AT_ONCE = 500
+DEVICE_FIELDS = ("record", "interval", "approved", "subject", "grant_id", "claimed")
 
 
 class RedisState:
@@ -45,6 +48,7 @@ class RedisState:
         self._connections = RedisConnections(url, elapsed)
         self.grants = RedisGrants(self._connections, prefix, clock)
         self.codes = RedisAuthorizationCodes(self._connections, prefix, clock)
+        self.devices = RedisDeviceAuthorizations(self._connections, prefix, clock)
         self.refresh_tokens = RedisRefreshTokens(self._connections, prefix, clock)
         self.single_use = RedisSingleUse(self._connections, prefix)
         self.revocations = RedisRevocationCopy(self._connections, prefix)
@@ -107,6 +111,38 @@ class RedisAuthorizationCodes:
     def claim(self, code_digest: str, now: float) -> bool:
         """Sent once: an answer that was lost on the way is StoreUnavailable, and the code may be used up."""
         return bool(self._redis.run(scripts.CLAIM_CODE, [self._prefix + code_digest], (now,), repeatable=False))
+
+
+class RedisDeviceAuthorizations:
+    def __init__(self, connections: RedisConnections, prefix: str, clock: Clock) -> None:
+        self._redis, self._prefix, self._user_codes, self._clock = connections, f"{prefix}device:", f"{prefix}user-code:", clock
+
+    def add(self, device_code_digest: str, user_code_digest: str, device: DeviceAuthorization, now: float) -> bool:
+        keys = [self._prefix + device_code_digest, self._user_codes + user_code_digest]
+        arguments = (now, self._prefix, device_code_digest, _ttl(device.expires_at, self._clock()), _ttl(device.codes_expire_at, self._clock()))
+        fields = (name_or_value for field in _device_fields(device).items() for name_or_value in field)
+        return bool(self._redis.run(scripts.ADD_DEVICE, keys, (*arguments, *fields), repeatable=True))
+
+    def find(self, device_code_digest: str, now: float) -> DeviceAuthorization | None:
+        device = _device(self._redis.call("HMGET", self._prefix + device_code_digest, *DEVICE_FIELDS, repeatable=True))
+        return unexpired(device, now) if device else None
+
+    def find_by_user_code(self, user_code_digest: str, now: float) -> DeviceAuthorization | None:
+        key = [self._user_codes + user_code_digest]
+        device = _device(self._redis.run(scripts.DEVICE_OF_USER_CODE, key, (self._prefix, *DEVICE_FIELDS), repeatable=True))
+        return device if device and device.codes_expire_at > now else None
+
+    def decide(self, user_code_digest: str, *, approved: bool, subject: str, grant_id: str, now: float) -> bool:
+        """Sent once: an answer that was lost on the way is StoreUnavailable, and it may count."""
+        arguments = (now, self._prefix, int(approved), subject, grant_id)
+        return bool(self._redis.run(scripts.DECIDE, [self._user_codes + user_code_digest], arguments, repeatable=False))
+
+    def poll(self, device_code_digest: str, now: float, *, leeway: float) -> bool:
+        return bool(self._redis.run(scripts.POLL, [self._prefix + device_code_digest], (now, leeway, SLOWER_BY), repeatable=False))
+
+    def claim(self, device_code_digest: str, now: float) -> bool:
+        """Sent once, as `RedisAuthorizationCodes.claim` is."""
+        return bool(self._redis.run(scripts.CLAIM_DEVICE, [self._prefix + device_code_digest], (now,), repeatable=False))
 
 
 class RedisRefreshTokens:
@@ -194,6 +230,25 @@ def _newest_first(grants: Iterable[Grant]) -> list[Grant]:
 def _fields(token: RefreshToken) -> dict[str, Any]:
     rotated_at = "" if token.rotated_at is None else token.rotated_at
     return {"record": dump(token), "expires_at": token.expires_at, "rotated_at": rotated_at, "dead": int(token.dead)}
+
+
+def _device_fields(device: DeviceAuthorization) -> dict[str, Any]:
+    approved = "" if device.approved is None else int(device.approved)
+    return {"record": dump(device), "codes_expire_at": device.codes_expire_at, "interval": device.interval, "approved": approved,
+            "subject": device.subject, "grant_id": device.grant_id, "claimed": int(device.claimed)}
+
+
+def _device(fields: Sequence[bytes | None] | None) -> DeviceAuthorization | None:
+    """From the DEVICE_FIELDS; None where there is no record."""
+    if not fields or fields[0] is None:
+        return None
+    try:
+        record, interval, approved, subject, grant_id, claimed = (field or b"" for field in fields)
+        changed = {"interval": int(interval), "approved": approved == b"1" if approved else None, "subject": subject.decode(),
+                   "grant_id": grant_id.decode(), "claimed": claimed == b"1"}
+    except ValueError as error:
+        raise StoreUnavailable(detail=f"A stored device authorization cannot be read: {error}") from error
+    return load(DeviceAuthorization, record, **changed)
 
 
 def _ttl(until: float, now: float) -> int:

@@ -56,6 +56,56 @@ return 1
 """)
 """code; now"""
 
+ADD_DEVICE = Script("""
+local other = redis.call('GET', KEYS[2])
+if other and other ~= ARGV[3] then
+    local good_until = redis.call('HGET', ARGV[2] .. other, 'codes_expire_at')
+    if good_until and tonumber(good_until) > tonumber(ARGV[1]) then return 0 end
+end
+for i = 6, #ARGV - 1, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[5])
+return 1
+""")
+"""device, user code; now, prefix of device keys, the device code's digest, ttl of each, then field and value in turn"""
+
+DEVICE_OF_USER_CODE = Script("""
+local digest = redis.call('GET', KEYS[1])
+if not digest then return false end
+return redis.call('HMGET', ARGV[1] .. digest, unpack(ARGV, 2, #ARGV - 1))
+""")
+"""user code; prefix of device keys, names of fields → their values"""
+
+DECIDE = Script("""
+local digest = redis.call('GET', KEYS[1])
+if not digest then return 0 end
+local key = ARGV[2] .. digest
+local device = redis.call('HMGET', key, 'codes_expire_at', 'approved')
+if not device[1] or tonumber(device[1]) <= tonumber(ARGV[1]) or device[2] ~= '' then return 0 end
+redis.call('HSET', key, 'approved', ARGV[3], 'subject', ARGV[4], 'grant_id', ARGV[5])
+return 1
+""")
+"""user code; now, prefix of device keys, approved, subject, grant_id"""
+
+POLL = Script("""
+local device = redis.call('HMGET', KEYS[1], 'polled_at', 'interval')
+if not device[2] then return 1 end
+local early = device[1] and tonumber(device[1]) + tonumber(device[2]) - tonumber(ARGV[2]) > tonumber(ARGV[1])
+redis.call('HSET', KEYS[1], 'polled_at', ARGV[1])
+if not early then return 1 end
+redis.call('HINCRBY', KEYS[1], 'interval', ARGV[3])
+return 0
+""")
+"""device; now, leeway, seconds to add"""
+
+CLAIM_DEVICE = Script("""
+local device = redis.call('HMGET', KEYS[1], 'codes_expire_at', 'approved', 'claimed')
+if not device[1] or tonumber(device[1]) <= tonumber(ARGV[1]) or device[2] ~= '1' or device[3] == '1' then return 0 end
+redis.call('HSET', KEYS[1], 'claimed', '1')
+return 1
+""")
+"""device; now"""
+
 CLAIM_ONCE = Script("""
 local taken_until = redis.call('GET', KEYS[1])
 if taken_until and tonumber(taken_until) > tonumber(ARGV[1]) then return 0 end

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Connection
 
-from mcp_server.oauth.models import AuthorizationCode, Grant, RefreshToken, Revocation, Rotation
+from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation, Rotation
 from mcp_server.oauth.ports import Admission
-from mcp_server.storage.records import dump, load, window_of
+from mcp_server.storage.records import SLOWER_BY, dump, load, window_of
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
 
@@ -24,6 +24,7 @@ class SqliteState:
         self._file = SqliteFile(path, SCHEMA)
         self.grants = SqliteGrants(self._file)
         self.codes = SqliteAuthorizationCodes(self._file)
+        self.devices = SqliteDeviceAuthorizations(self._file)
         self.refresh_tokens = SqliteRefreshTokens(self._file)
         self.single_use = SqliteSingleUse(self._file)
         self.revocations = SqliteRevocationCopy(self._file)
@@ -81,6 +82,56 @@ class SqliteAuthorizationCodes:
     def claim(self, code_digest: str, now: float) -> bool:
         return bool(self._file.run(
             "UPDATE authorization_codes SET claimed = 1 WHERE code_digest = ? AND expires_at > ? AND NOT claimed RETURNING 1", (code_digest, now)))
+
+
+class SqliteDeviceAuthorizations:
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def add(self, device_code_digest: str, user_code_digest: str, device: DeviceAuthorization, now: float) -> bool:
+        return bool(self._file.run(
+            """INSERT INTO device_authorizations SELECT ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ? WHERE NOT EXISTS
+            (SELECT 1 FROM device_authorizations WHERE user_code_digest = ? AND codes_expire_at > ?) RETURNING 1""",
+            (device_code_digest, user_code_digest, device.expires_at, device.codes_expire_at, device.interval, device.approved, device.subject,
+             device.grant_id, device.claimed, dump(device), user_code_digest, now)))
+
+    def find(self, device_code_digest: str, now: float) -> DeviceAuthorization | None:
+        return self._one("device_code_digest = ? AND expires_at > ?", device_code_digest, now)
+
+    def find_by_user_code(self, user_code_digest: str, now: float) -> DeviceAuthorization | None:
+        return self._one("user_code_digest = ? AND codes_expire_at > ?", user_code_digest, now)
+
+    def _one(self, condition: str, digest: str, now: float) -> DeviceAuthorization | None:
+        rows = self._file.run(
+            f"SELECT record, interval, approved, subject, grant_id, claimed FROM device_authorizations WHERE {condition}",  # noqa: S608 - our own words
+            (digest, now))
+        if not rows:
+            return None
+        record, interval, approved, subject, grant_id, claimed = rows[0]
+        return load(DeviceAuthorization, record, interval=interval, approved=None if approved is None else bool(approved), subject=subject,
+                    grant_id=grant_id, claimed=bool(claimed))
+
+    def decide(self, user_code_digest: str, *, approved: bool, subject: str, grant_id: str, now: float) -> bool:
+        return bool(self._file.run(
+            """UPDATE device_authorizations SET approved = ?, subject = ?, grant_id = ?
+            WHERE user_code_digest = ? AND codes_expire_at > ? AND approved IS NULL RETURNING 1""",
+            (approved, subject, grant_id, user_code_digest, now)))
+
+    def poll(self, device_code_digest: str, now: float, *, leeway: float) -> bool:
+        with self._file.transaction() as connection:
+            row = connection.execute(
+                "SELECT polled_at + interval - ? > ? FROM device_authorizations WHERE device_code_digest = ?",
+                (leeway, now, device_code_digest)).fetchone()
+            early = bool(row and row[0])
+            connection.execute(
+                "UPDATE device_authorizations SET polled_at = ?, interval = interval + ? WHERE device_code_digest = ?",
+                (now, SLOWER_BY if early else 0, device_code_digest))
+        return not early
+
+    def claim(self, device_code_digest: str, now: float) -> bool:
+        return bool(self._file.run(
+            """UPDATE device_authorizations SET claimed = 1
+            WHERE device_code_digest = ? AND codes_expire_at > ? AND approved AND NOT claimed RETURNING 1""", (device_code_digest, now)))
 
 
 class SqliteRefreshTokens:

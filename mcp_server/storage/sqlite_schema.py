@@ -12,6 +12,12 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS authorization_codes
     (code_digest TEXT PRIMARY KEY, expires_at REAL NOT NULL, claimed INTEGER NOT NULL, record BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS authorization_codes_expiry ON authorization_codes (expires_at)",
+    """CREATE TABLE IF NOT EXISTS device_authorizations
+    (device_code_digest TEXT PRIMARY KEY, user_code_digest TEXT NOT NULL, expires_at REAL NOT NULL, codes_expire_at REAL NOT NULL,
+    interval INTEGER NOT NULL, polled_at REAL, approved INTEGER, subject TEXT NOT NULL, grant_id TEXT NOT NULL, claimed INTEGER NOT NULL,
+    record BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS device_authorizations_expiry ON device_authorizations (expires_at)",
+    "CREATE INDEX IF NOT EXISTS device_authorizations_user_code ON device_authorizations (user_code_digest)",
     """CREATE TABLE IF NOT EXISTS refresh_tokens
     (token_digest TEXT PRIMARY KEY, expires_at REAL NOT NULL, rotated_at REAL, dead INTEGER NOT NULL, successor_digest TEXT, record BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS refresh_tokens_expiry ON refresh_tokens (expires_at)",
@@ -33,6 +39,7 @@ SWEPT_AT_ONCE = 500
 SWEPT = (
     ("grants", "grant_id"),
     ("authorization_codes", "code_digest"),
+    ("device_authorizations", "device_code_digest"),
     ("refresh_tokens", "token_digest"),
     ("single_use", "single_use_id"),
     ("answers", "question"),

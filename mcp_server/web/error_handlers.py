@@ -37,7 +37,8 @@ JSON_RPC_CODES: Mapping[int, int] = {400: -32600, 401: -32001, 403: -32001, 404:
                                      429: -32000, 503: -32603}
 """What HTTP refuses before there is a JSON-RPC answer. -32000 and -32001 are those of the guide."""
 
-FOR_PROGRAMS = frozenset({"oauth.register", "oauth.registered_client", "oauth.token", "oauth.revoke", "oauth.introspect", "oauth.jwks"})
+FOR_PROGRAMS = frozenset({
+    "oauth.register", "oauth.registered_client", "oauth.token", "oauth.device_authorization", "oauth.revoke", "oauth.introspect", "oauth.jwks"})
 
 UNEXPECTED = "The server failed. The failure is logged under this request id; tell it to the operator."
 

@@ -12,13 +12,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, request, session
 from flask_limiter import Limiter
 from flask_limiter import RateLimitExceeded as LimitBreached
 
 from mcp_server.audit import current_request
 from mcp_server.clock import Clock
 from mcp_server.errors import GatewayError, RateLimitExceeded
+from mcp_server.oauth.device_authorization_endpoint import LIFETIME
+from mcp_server.oauth.models import DEVICE_CODE
 from mcp_server.oauth.registration_endpoint import presented_token
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.web import bodies
@@ -26,26 +28,36 @@ from mcp_server.web.client_address import counted_as
 from mcp_server.web.hooks import only_for
 from mcp_server.web.services import services
 
-CLIENTS_PROVE_THEMSELVES = frozenset({"oauth.token", "oauth.revoke", "oauth.introspect"})
+CLIENTS_PROVE_THEMSELVES = frozenset({"oauth.token", "oauth.device_authorization", "oauth.revoke", "oauth.introspect"})
 SIGN_INS = Limit(10, 60)
 """Passwords that one address may try: checking one is dear, for us too."""
+USER_CODES = Limit(20, LIFETIME)
+"""Codes of devices that one person may look up while a code lasts: of 2^34 possible ones (RFC 8628 §5.1)."""
+USER_CODES_FROM_AN_ADDRESS = Limit(60, LIFETIME)
+"""The same for one address, whoever is signed in there."""
 
 
-def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, limit: Limit, clock: Clock) -> Limiter:
-    """Limit the OAuth endpoints per address and per client, and the sign-in per address.
+def init_app(
+    app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, device: Blueprint, limit: Limit, clock: Clock,
+) -> Limiter:
+    """Limit the OAuth endpoints per address and per client, the sign-in per address, and the codes of devices per person and per address.
 
     `storage` is what the back end needs: storage_uri and storage_options.
     """
     limiter = RefusingLimiter(
         clock, strategy="fixed-window", headers_enabled=False, key_prefix="mcp-limits", in_memory_fallback_enabled=True, **storage)
     if limit.most:
-        limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address)(oauth)
+        limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address, exempt_when=_is_poll)(oauth)
+        limiter.shared_limit(limit.in_words, scope="oauth", key_func=_address, exempt_when=_is_no_poll, deduct_when=_is_more_than_waiting)(oauth)
         limiter.shared_limit(
             limit.in_words, scope="registration-token", key_func=_registration_token, exempt_when=lambda: not _registration_token())(oauth)
         limiter.shared_limit(
             limit.in_words, scope="oauth-client", key_func=_client, exempt_when=_nobody_proves_a_client_here, deduct_when=_proven)(oauth)
     limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
-    only_for(app, (oauth, login), limiter.init_app)
+    limiter.shared_limit(USER_CODES.in_words, scope="user-code", key_func=_person, exempt_when=_looks_up_no_code)(device)
+    limiter.shared_limit(
+        USER_CODES_FROM_AN_ADDRESS.in_words, scope="user-code-address", key_func=_address, exempt_when=_looks_up_no_code)(device)
+    only_for(app, (oauth, login, device), limiter.init_app)
     return limiter
 
 
@@ -65,6 +77,8 @@ class RefusingLimiter(Limiter):
         except LimitBreached as error:
             breached = self.current_limit
             window = error.limit.limit.get_expiry()  # at most: the counter's clock may be another machine's
+            if request.blueprint == "device":
+                services().audit.record("security", "user_codes_limited", "denied", user_id=session.get("user_id"))
             seconds_left = max(1, min(window, int(breached.reset_at - self._now()))) if breached else window
             raise RateLimitExceeded(
                 f"Rate limit exceeded: {error.limit.limit}. Try again in {seconds_left} seconds.", retry_after=seconds_left) from error
@@ -76,13 +90,44 @@ def _address() -> str:
     return counted_as(facts.source_ip if facts else "")
 
 
+def _is_poll() -> bool:
+    """A device that waits for a person asks every five seconds: more often than any limit allows."""
+    return request.endpoint == "oauth.token" and _sent("grant_type") == DEVICE_CODE
+
+
+def _is_no_poll() -> bool:
+    return not _is_poll()
+
+
+def _is_more_than_waiting(response: Response) -> bool:
+    """A poll in its time is free; one that came too early, or asks in vain, is counted as any other request."""
+    return _error(response) != "authorization_pending"
+
+
 def _nobody_proves_a_client_here() -> bool:
+    """Nor does who asks for a device code with nothing but the id of a public client, which everybody may know."""
+    if request.endpoint == "oauth.device_authorization":
+        return "Authorization" not in request.headers and not _sent("client_secret") and not _sent("client_assertion")
     return request.endpoint not in CLIENTS_PROVE_THEMSELVES
 
 
 def _proven(response: Response) -> bool:
-    """Only what a client was given counts against it: who merely knows its id must not use its limit up."""
-    return response.status_code < 400  # noqa: PLR2004 an error
+    """Only what a client was given counts against it: who merely knows its id must not use its limit up. It needs a device code to be too fast."""
+    return response.status_code < 400 or _error(response) == "slow_down"  # noqa: PLR2004 an error
+
+
+def _error(response: Response) -> str | None:
+    body = response.get_json(silent=True)
+    return body.get("error") if isinstance(body, dict) else None
+
+
+def _looks_up_no_code() -> bool:
+    return request.endpoint != "device.approval" or request.method == "POST" or not _person()
+
+
+def _person() -> str:
+    """Of the session, signed in still or not: a code is looked up for nobody else."""
+    return str(session.get("user_id") or "")
 
 
 def _client() -> str:
@@ -108,8 +153,16 @@ def _named_client() -> str | None:
     try:
         if scheme.lower() == "basic":
             return base64.b64decode(encoded, validate=True).decode().partition(":")[0]
-        if request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded":
-            return bodies.form(request).get("client_id")
-    except (GatewayError, binascii.Error, UnicodeDecodeError, ValueError):
+    except (binascii.Error, UnicodeDecodeError, ValueError):
         return None
-    return None
+    return _sent("client_id")
+
+
+def _sent(name: str) -> str | None:
+    """A parameter of the form, if there is one that can be read; the view says what is wrong with it."""
+    if request.method != "POST" or request.mimetype != "application/x-www-form-urlencoded":
+        return None
+    try:
+        return bodies.form(request).get(name)
+    except GatewayError:
+        return None

@@ -6,12 +6,14 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from mcp_server.audit import current_request
 from mcp_server.errors import FormExpired, InvalidRequest
 from mcp_server.oauth import parameters
 from mcp_server.oauth.authorization_server import Decision
 from mcp_server.oauth.client_id_urls import host_of
 from mcp_server.oauth.grants.authorization_code import ANSWERED_ALREADY
 from mcp_server.oauth.key_records import JWKS_FRESH
+from mcp_server.oauth.models import DEVICE_CODE
 from mcp_server.oauth.parameters import Parameters
 from mcp_server.web import bodies, error_handlers, login, sessions
 from mcp_server.web.error_handlers import as_json
@@ -55,6 +57,23 @@ def registered_client(client_id: str) -> ResponseReturnValue:
 def token() -> ResponseReturnValue:
     answer = services().token.exchange(bodies.form(request), request.headers.get("Authorization"))
     return as_json(200, answer, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+@bp.route("/oauth/device_authorization", methods=EVERY)
+@only("POST")
+def device_authorization() -> ResponseReturnValue:
+    """For devices without a browser (RFC 8628 §3.1); the person's side is `device.py`."""
+    require_device_grant()
+    facts = current_request.get()
+    answer = services().device_authorization.issue(
+        bodies.form(request), request.headers.get("Authorization"), facts.source_ip if facts else "")
+    return as_json(200, answer, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+def require_device_grant() -> None:
+    """AUTHORIZATION_MODE=auto asks nobody, so what needs a person is not there."""
+    if DEVICE_CODE not in services().metadata["grant_types_supported"]:
+        raise NotFound
 
 
 @bp.route("/oauth/revoke", methods=EVERY)

@@ -17,6 +17,8 @@ from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.device_approval import DeviceApproval
+from mcp_server.oauth.device_authorization_endpoint import DeviceAuthorizationEndpoint
 from mcp_server.oauth.grants_in_force import GrantsInForce
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords
@@ -66,6 +68,8 @@ class Services:
     token: TokenEndpoint
     revocation: RevocationEndpoint
     introspection: IntrospectionEndpoint
+    device_authorization: DeviceAuthorizationEndpoint
+    device_approval: DeviceApproval
     registration: RegistrationEndpoint
     client_configuration: ClientConfigurationEndpoint
     metadata: dict[str, Any]

@@ -57,10 +57,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def sign_in(user: User) -> None:
-    """A new session: nothing of the one before is kept (session fixation)."""
+    """A new session: nothing of the one before is kept (session fixation), but the code that was typed at /device, which decides nothing."""
+    kept = {"user_code": typed} if (typed := typed_user_code()) else {}
     session.clear()
     session.update(
-        user_id=user.user_id, session_id=new_id(), signed_in_at=services().clock(), csrf=secrets.token_urlsafe(24), password=_password_mark(user))
+        user_id=user.user_id, session_id=new_id(), signed_in_at=services().clock(), csrf=secrets.token_urlsafe(24), password=_password_mark(user),
+        **kept)
 
 
 def sign_out() -> None:
@@ -93,6 +95,20 @@ def _password_mark(user: User) -> str:
 
 def _password_marks(user: User) -> list[str]:
     return [digest[:16] for digest in services().digests.candidates("session", user.password_hash)]
+
+
+def remember_user_code(typed: str) -> None:
+    """Across the sign-in, and out of every address and every log."""
+    session["user_code"] = typed
+
+
+def typed_user_code() -> str | None:
+    typed = session.get("user_code")
+    return typed if isinstance(typed, str) else None
+
+
+def forget_user_code() -> None:
+    session.pop("user_code", None)
 
 
 def must_sign_in_again(prompts: frozenset[str]) -> bool:

@@ -8,6 +8,7 @@ from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from mcp_server.oauth.models import DEVICE_CODE
 from tests.gateway import BOTH_SCOPES, FORM, VERIFIER, challenge_of
 from tests.running import SECRETS
 
@@ -71,6 +72,15 @@ class ClientApplication:
         status, body = self._gateway.request("POST", "/oauth/register", json.dumps(metadata), headers)
         assert status == 201, body
         return json.loads(body)
+
+    def asks_on_a_device(self):
+        """A machine of this client asks for a code: the device authorization response, and how the machine asks again."""
+        client_id = self.register("A machine without a screen", redirect_uris=[], grant_types=[DEVICE_CODE])["client_id"]
+        answer = self._form("/oauth/device_authorization", client_id=client_id)
+        return answer, lambda: self._form("/oauth/token", client_id=client_id, grant_type=DEVICE_CODE, device_code=answer["device_code"])
+
+    def _form(self, path, **fields):
+        return json.loads(self._gateway.request("POST", path, urlencode(fields), {"Content-Type": FORM})[1])
 
     def request(self, **changes):
         return {

@@ -95,7 +95,20 @@ def visitor(new_visitor):
 
 
 @pytest.fixture
-def every_page(gateway, client):
+def somebody(gateway, numbers):
+    """A person of this test's own: how many codes of devices one may type is limited."""
+    name = f"person{next(numbers)}"
+    gateway.add_user(name, PASSWORD)
+    return name
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    return itertools.count()
+
+
+@pytest.fixture
+def every_page(gateway, client, somebody):
     """Leads a visitor to each page in turn, and says its name."""
     long_name = "A client with a very long name of its own, and-one-word-that-does-not-want-to-end-" + "x" * 100
     wide = client.register(long_name, path="/" + "path" * 60, client_uri="https://example.com/" + "a" * 300)
@@ -117,28 +130,57 @@ def every_page(gateway, client):
         visitor.approve()
         visitor.sees("The request cannot be answered")
         yield "stale consent"
-        page.goto("/grants")
-        visitor.sees("Your approvals")
-        yield "no approvals"
-        for changes in ({}, {"client_id": wide["client_id"], "redirect_uri": wide["redirect_uris"][0]}):
-            visitor.is_asked(**changes)
-            visitor.approve()
-            visitor.is_back_in_the_client()
-        page.goto("/grants")
-        visitor.sees("Your approvals")
-        yield "approvals"
-        page.get_by_role("button", name="Withdraw").first.click()
-        expect(page.get_by_role("status")).to_be_visible()
-        yield "withdrawn"
-        page.get_by_role("button", name="Withdraw").click()
+        yield from _approvals(visitor, wide)
         page.goto("/logout")
         yield "sign out"
         page.get_by_role("button", name="Sign out").click()
         visitor.sees("You are signed out")
         yield "signed out"
+        yield from _devices(visitor, client, somebody)
         page.goto(f"/oauth/authorize?{urlencode({'client_id': 'unknown'})}")
         yield "unknown client"
         page.goto("/nothing")
         yield "not found"
 
     return tour
+
+
+def _approvals(visitor, wide):
+    page = visitor.page
+    page.goto("/grants")
+    visitor.sees("Your approvals")
+    yield "no approvals"
+    for changes in ({}, {"client_id": wide["client_id"], "redirect_uri": wide["redirect_uris"][0]}):
+        visitor.is_asked(**changes)
+        visitor.approve()
+        visitor.is_back_in_the_client()
+    page.goto("/grants")
+    visitor.sees("Your approvals")
+    yield "approvals"
+    page.get_by_role("button", name="Withdraw").first.click()
+    expect(page.get_by_role("status")).to_be_visible()
+    yield "withdrawn"
+    page.get_by_role("button", name="Withdraw").click()
+
+
+def _devices(visitor, client, somebody):
+    page = visitor.page
+    page.goto("/device")
+    yield "device"
+    page.goto("/device?user_code=BCDF-GHJK")
+    visitor.sees("Does your device show this code?")
+    yield "device, from a link"
+    visitor.types_the_code_and_signs_in(client.asks_on_a_device()[0]["user_code"], somebody)
+    visitor.sees("Let “.*” on a device use this server?")
+    yield "device, approve or refuse"
+    visitor.approve()
+    visitor.sees("“.*” may use this server")
+    yield "device approved"
+    page.goto("/device")
+    visitor.types_the_code("BCDF-GHJK")
+    visitor.sees("Connect a device")
+    yield "device, wrong code"
+    visitor.types_the_code(client.asks_on_a_device()[0]["user_code"])
+    visitor.refuse()
+    visitor.sees("Refused")
+    yield "device refused"

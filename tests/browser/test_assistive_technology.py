@@ -9,6 +9,8 @@ from tests.browser.visitor import SITE
 TITLES = {
     "sign in": "Sign in", "wrong password": "Error: Sign in", "consent": "Approve The laptop's editor",
     "stale consent": "The request cannot be answered", "no approvals": "Your approvals", "approvals": "Your approvals", "withdrawn": "Your approvals",
+    "device": "Connect a device", "device, wrong code": "Error: Connect a device", "device approved": "Approved", "device refused": "Refused",
+    "device, approve or refuse": "Approve A machine without a screen on a device",
     "sign out": "Sign out", "signed out": "Signed out", "unknown client": "The request cannot be answered", "not found": "Not Found"}
 
 

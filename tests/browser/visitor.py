@@ -65,6 +65,15 @@ class Visitor:
         self.sign_in()
         self.sees("Let “.*” use this server?")
 
+    def types_the_code_and_signs_in(self, code, username):
+        self.types_the_code(code)
+        self.sees("Sign in")
+        self.sign_in(username=username)
+
+    def types_the_code(self, code):
+        self.page.get_by_label("Code").fill(code)
+        self.page.get_by_role("button", name="Continue").click()
+
     def approve(self):
         self.page.get_by_role("button", name="Approve").click()
 
@@ -78,6 +87,7 @@ class Visitor:
 
     def sees(self, heading):
         expect(self.page.get_by_role("heading", level=1)).to_have_text(re.compile(heading))
+        self.page.wait_for_load_state()  # who goes on before the style is there aborts its request
 
     def is_back_in_the_client(self):
         """Returns the parameters that the client got."""

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mcp_server.oauth.models import DEVICE_CODE
 from tests.key_clients import Signer, asserting
 
 INSTANCE = "https://dev12345.service-now.com"
@@ -51,6 +52,21 @@ def test_a_public_client_has_no_secret(create):
     created = create("--redirect-uri", "http://127.0.0.1/callback", "--public").json
     assert created["client_secret"] is None
     assert created["kind"] == "public"
+
+
+@pytest.mark.parametrize("grant", ["device_code", DEVICE_CODE])
+@pytest.mark.parametrize("option", ["--grant", "--grant-type"])
+def test_a_client_for_a_device_needs_no_redirect_uri(create, option, grant):
+    created = create("--public", option, grant, option, "refresh_token").json
+    assert created["grant_types"] == [DEVICE_CODE, "refresh_token"]
+    assert created["redirect_uris"] == []
+
+
+def test_people_get_what_the_machine_is_configured_with(machine, run):
+    shown = run("clients", "create", "--name", "a sensor", "--public", "--grant", "device_code").out
+    for text in ("Configure the machine with", f"{machine.url}/oauth/device_authorization", f"{machine.url}/oauth/token", f"{machine.url}/mcp"):
+        assert text in shown
+    assert "ServiceNow" not in shown
 
 
 def test_an_application_may_have_a_scheme_of_its_own(create):

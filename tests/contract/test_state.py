@@ -13,7 +13,7 @@ import pytest
 import redis as redis_py
 
 from mcp_server.errors import StoreUnavailable
-from mcp_server.oauth.models import AuthorizationCode, Grant, RefreshToken, Revocation
+from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation
 from mcp_server.storage import redis as redis_module
 from mcp_server.storage.open import open_state
 from mcp_server.storage.redis import RedisState
@@ -21,6 +21,8 @@ from mcp_server.storage.sqlite import SqliteState
 
 CODE = AuthorizationCode("client", "https://example.com/cb", True, "tools:read", "user", "https://example.com/mcp", "grant", expires_at=1_000_060.0)
 TOKEN = RefreshToken("client", "user", "tools:read", "https://example.com/mcp", "grant", expires_at=1_000_060.0)
+DEVICE = DeviceAuthorization("client", "tools:read", "https://example.com/mcp", "192.0.2.1", requested_at=1_000_000.0, codes_expire_at=1_000_060.0,
+                             expires_at=1_000_120.0, interval=5)
 GRANT = Grant("grant", "client", "user", "tools:read", "https://example.com/mcp", created_at=1_000_000.0, expires_at=1_000_060.0)
 
 
@@ -54,6 +56,8 @@ def fill(state, now):
     state.grants.add(GRANT)
     state.codes.add("code", CODE)
     state.codes.claim("code", now)
+    state.devices.add("device", "user code", DEVICE, now)
+    state.devices.poll("device", now, leeway=0)
     state.refresh_tokens.add("token", TOKEN)
     state.refresh_tokens.rotate("token", "successor", TOKEN, now=now, grace=60)
     state.refresh_tokens.rotate("token", "another", TOKEN, now=now, grace=60)
@@ -92,7 +96,7 @@ def test_a_sweep_deletes_what_has_expired_five_hundred_rows_a_table_at_a_time(fi
     file_state.revocations.put([Revocation(1, f"id{number}", now + 60) for number in range(1001)], now)
     fill(file_state, now)
     swept = [file_state.sweep(now + 3600) for _ in range(4)]
-    # 1002 revocations; a grant, a code, three tokens, one single use, one answer and one window of hits
+    # 1002 revocations; a grant, a code, a device, three tokens, one single use, one answer and one window of hits
     assert swept == [508, 500, 2, 0]
 
 
@@ -175,13 +179,17 @@ def test_a_failed_transaction_leaves_nothing_behind(file_state, now):
 @pytest.mark.parametrize("garbage", ["a wrong type", "not JSON", "another shape"])
 def test_garbage_under_our_keys_is_an_outage_and_never_not_found(redis_state, raw, now, garbage):
     prefix = redis_state.grants._prefix.removesuffix("grant:")
-    for key in ("grant:id", "code:id", "refresh:id", "once:id", "revoked:id", "grants-of:id", "answer:id", f"hits:caller:60:{int(now // 60)}"):
+    names = ("grant", "code", "device", "user-code", "refresh", "once", "revoked", "grants-of", "answer")
+    for key in (*(f"{name}:id" for name in names), f"hits:caller:60:{int(now // 60)}"):
         if garbage == "a wrong type":
             raw.rpush(prefix + key, "garbage")
         elif key.startswith("answer"):
             raw.hset(prefix + key, mapping={"until": now + 60, "answer": b"\xff{", "at": "then"})
-        elif key.startswith(("code", "refresh")):
-            raw.hset(prefix + key, mapping={"record": b"\xff{" if garbage == "not JSON" else "{}", "expires_at": "soon", "rotated_at": "then"})
+        elif key.startswith(("code", "device", "refresh")):
+            times = dict.fromkeys(("expires_at", "rotated_at", "codes_expire_at", "polled_at", "interval"), "soon")
+            raw.hset(prefix + key, mapping={"record": b"\xff{" if garbage == "not JSON" else "{}", **times})
+        elif key.startswith("user-code"):
+            raw.set(prefix + key, "id")
         else:
             raw.set(prefix + key, b"\xff{" if garbage == "not JSON" else "{}")
     for call in (
@@ -190,6 +198,12 @@ def test_garbage_under_our_keys_is_an_outage_and_never_not_found(redis_state, ra
         lambda: redis_state.grants.of_subject("id", now),
         lambda: redis_state.codes.find("id", now),
         lambda: redis_state.codes.claim("id", now),
+        lambda: redis_state.devices.find("id", now),
+        lambda: redis_state.devices.find_by_user_code("id", now),
+        lambda: redis_state.devices.decide("id", approved=True, subject="user", grant_id="grant", now=now),
+        lambda: redis_state.devices.poll("id", now, leeway=1),
+        lambda: redis_state.devices.claim("id", now),
+        lambda: redis_state.devices.add("other", "id", DEVICE, now),
         lambda: redis_state.refresh_tokens.find("id", now),
         lambda: redis_state.refresh_tokens.rotate("id", "other", TOKEN, now=now, grace=0),
         lambda: redis_state.single_use.claim("id", now + 60, now),

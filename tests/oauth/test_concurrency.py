@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tests.gateway import both_back_ends
+from tests.devices import approval_page, approve, decide, device, device_client
+from tests.gateway import Browser, both_back_ends
 from tests.key_clients import add_key_client
 
 pytestmark = both_back_ends
@@ -121,3 +122,33 @@ def test_an_assertion_is_good_for_exactly_one_however_many_send_it_at_once(gatew
         form = {"grant_type": "client_credentials"} | client.proof
         answers = all_at_once(lambda number, form=form: workers[number % 2].token(form))
         assert Counter(answer.status_code for answer in answers) == {200: 1, 401: CALLERS - 1}
+
+
+@pytest.mark.requirement("DEV-017")
+def test_an_approved_device_code_gives_tokens_to_exactly_one_however_many_poll_at_once(gateway, open_gateway):
+    workers, client = [gateway, open_gateway(), open_gateway()], device_client(gateway)
+    for _ in range(ROUNDS):
+        asking = device(gateway, client)
+        approve(gateway, asking.user_code)
+        answers = all_at_once(lambda number, asking=asking: asking.poll(workers[number % 3]))
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 400: CALLERS - 1}
+        assert {answer.json.get("error", "none") for answer in answers} == {"none", "invalid_grant"}
+        [tokens] = succeeded(answers)
+        assert not gateway.opens(tokens["access_token"])  # the others were replays
+
+
+@pytest.mark.requirement("DEV-025")
+def test_a_device_that_is_approved_and_refused_at_once_gets_one_answer(gateway, open_gateway, clock):
+    workers, client = [gateway, open_gateway()], device_client(gateway)
+    for number in range(8):
+        gateway.add_user(f"person{number}")
+    browsers = [Browser(workers[number % 2], f"person{number}") for number in range(8)]
+    for round_number in range(ROUNDS):
+        asking = device(gateway, client)
+        pages = [approval_page(browser, asking.user_code) for browser in browsers]
+        answers = all_at_once(lambda number, pages=pages: decide(browsers[number], pages[number], ["approve", "refuse"][number % 2]), callers=8)
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+        winner = [answer.status_code for answer in answers].index(200)
+        assert asking.hears() == ("access_denied" if winner % 2 else "tokens"), round_number
+    in_force = [grant for grant in gateway.services.grants.all(clock()) if not gateway.services.revocations.any_revoked((grant.grant_id,))]
+    assert len(in_force) <= ROUNDS  # what came too late is not left standing

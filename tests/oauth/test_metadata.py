@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
+from mcp_server.oauth.models import DEVICE_CODE
 from tests.gateway import HOST, INSTANCE, ISSUER, registration_body
 
 SERVER = ["/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/mcp", "/.well-known/openid-configuration",
@@ -25,7 +26,7 @@ def test_the_server_metadata_is_valid_and_names_s256_and_codes_only(metadata):
     assert metadata["response_types_supported"] == ["code"]
     assert metadata["response_modes_supported"] == ["query"]
     assert metadata["code_challenge_methods_supported"] == ["S256"]
-    assert metadata["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    assert metadata["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE]
     assert metadata["authorization_response_iss_parameter_supported"] is True
     for endpoint in ("token", "revocation", "introspection"):
         assert "private_key_jwt" in metadata[f"{endpoint}_endpoint_auth_methods_supported"]
@@ -56,7 +57,8 @@ def test_the_resource_metadata_names_us_and_no_offline_access(gateway, path):
 @pytest.mark.requirement("MET-008")
 def test_every_endpoint_that_is_named_exists(gateway, metadata):
     endpoints = {name: url for name, url in metadata.items() if name.endswith(("_endpoint", "_uri"))}
-    assert set(endpoints) == {"authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "registration_endpoint"}
+    assert set(endpoints) == {"authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "registration_endpoint",
+                              "device_authorization_endpoint"}
     for url in endpoints.values():
         assert url.startswith(f"{ISSUER}/oauth/")
         assert gateway.send("DELETE", url.removeprefix(ISSUER)).status_code == 405

@@ -13,7 +13,7 @@ def token_request(gateway, client, **changes):
 
 def test_an_unexpected_grant_type_is_refused_by_name(gateway, client):
     for grant_type, error in (("password", "unsupported_grant_type"), ("implicit", "unsupported_grant_type"), ("x" * 500, "unsupported_grant_type"),
-                              ("urn:ietf:params:oauth:grant-type:device_code", "unsupported_grant_type"),
+                              ("urn:ietf:params:oauth:grant-type:jwt-bearer", "unsupported_grant_type"),
                               ("AUTHORIZATION_CODE", "unsupported_grant_type"),
                               ('"quoted"', "unsupported_grant_type"), ("é", "invalid_request"), ("a\nb", "invalid_request"), ("", "invalid_request"),
                               (None, "invalid_request")):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_server.oauth.models import DEVICE_CODE
 from mcp_server.rate_limiting.limits import LocalCounter
 from mcp_server.web.limits import SIGN_INS
+from tests.devices import asks, device, device_client
 from tests.gateway import API_KEY, DCR_TOKEN, ISSUER, Browser, both_back_ends, hidden_fields
 from tests.servers import free_port
 
@@ -75,6 +77,55 @@ def test_who_only_knows_the_id_of_a_client_cannot_use_its_limit_up(oauth_limited
         assert ask(oauth_limited, client_id=client.client_id, **address(number)).status_code == 401
         oauth_limited.get("/oauth/authorize", query_string=client.asks(), **address(number))
     assert oauth_limited.post("/oauth/token", data={"grant_type": "client_credentials", **client.proof}, **address(9)).status_code == 200
+
+
+@both_back_ends
+@pytest.mark.requirement("DEV-018")
+def test_a_device_may_wait_for_as_long_as_its_code_lasts(open_gateway, clock):
+    gateway = open_gateway()
+    limited = open_gateway(RATE_LIMIT_OAUTH_MAX="3", RATE_LIMIT_OAUTH_WINDOW="900")
+    asking = device(limited, device_client(gateway))
+    for _ in range(119):
+        assert asking.hears() == "authorization_pending"
+        clock.advance(5)
+    assert asks(limited, asking.client).status_code == 200  # and all that time nothing was used up
+
+
+@both_back_ends
+@pytest.mark.requirement("DEV-018")
+@pytest.mark.parametrize("spoilt", ["too fast", "a wrong code"])
+def test_a_poll_that_comes_too_early_or_asks_in_vain_is_counted_as_any_request(oauth_limited, spoilt):
+    asking = device(oauth_limited)  # one of three
+    if spoilt == "too fast":
+        assert [asking.hears() for _ in range(3)] == ["authorization_pending", "slow_down", "slow_down"]
+    else:
+        assert [asking.hears(device_code="x") for _ in range(2)] == ["invalid_grant"] * 2
+    assert is_refused(asking.poll(), 600)
+    assert is_refused(ask(oauth_limited), 600)
+
+
+@both_back_ends
+def test_a_client_whose_devices_are_too_fast_uses_its_own_limit_up(oauth_limited):
+    asking = device(oauth_limited, device_client(oauth_limited, "a secret"))
+    asking.hears()
+    form = {"grant_type": DEVICE_CODE, "device_code": asking.answer["device_code"]} | asking.client.proof
+    statuses = [oauth_limited.token(form, **address(number)).status_code for number in range(2, 7)]
+    assert statuses == [400] * 2 + [429] * 3
+
+
+@both_back_ends
+def test_who_only_knows_the_id_of_a_public_client_cannot_use_its_limit_up_by_asking_for_codes(oauth_limited):
+    client = device_client(oauth_limited)
+    statuses = [oauth_limited.post("/oauth/device_authorization", data=client.proof, **address(number)).status_code for number in range(8)]
+    assert statuses == [200] * 8
+    assert [oauth_limited.post("/oauth/device_authorization", data=client.proof, **address(9)).status_code for _ in range(4)] == [200] * 3 + [429]
+
+
+@both_back_ends
+def test_a_client_with_a_secret_is_held_to_its_limit_for_codes_from_everywhere(oauth_limited):
+    client = device_client(oauth_limited, "a secret")
+    statuses = [oauth_limited.post("/oauth/device_authorization", data=client.proof, **address(number)).status_code for number in range(5)]
+    assert statuses == [200] * 3 + [429] * 2
 
 
 @both_back_ends

@@ -14,7 +14,7 @@ from mcp_server.oauth.authorization_server import EndpointRequest, KnownClient
 from mcp_server.oauth.client_authentication import METHODS
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.grants.issuing import GrantParts
-from mcp_server.oauth.models import AuthorizationCode, Client, Grant, RefreshToken
+from mcp_server.oauth.models import AuthorizationCode, Client
 from mcp_server.oauth.redirect_uris import location
 
 PLAIN_REFUSED = (
@@ -137,20 +137,18 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         now = decision.made_at if decision else parts.clock()
         code = parts.digests.derived("decision", decision.number) if decision else new_secret()
         grant_id = parts.digests.digest("decision", f"grant {decision.number}")[:32] if decision else new_id()
-        code_digest, resource = parts.digests.digest("code", code), f"{parts.issuer}/mcp"
+        code_digest = parts.digests.digest("code", code)
         known = parts.codes.find(code_digest, parts.clock()) if decision else None
         if known is not None:
             if known.claimed:
                 raise FormExpired(ANSWERED_ALREADY, detail="the code was redeemed")
             return code
-        lasts = parts.refresh_lifetime if "refresh_token" in client.grant_types else parts.code_lifetime + parts.access_tokens.accepted_for
-        grant = Grant(
-            grant_id=grant_id, client_id=client.client_id, subject=subject, scope=self.request.scope, resource=resource,
-            created_at=now, expires_at=parts.until(now + lasts, now), ends_at=now + lasts, redirect_uri=redirect_uri)
+        grant = parts.new_grant(
+            grant_id, client, subject=subject, scope=self.request.scope, now=now, redeemable_for=parts.code_lifetime, redirect_uri=redirect_uri)
         parts.grants.add(grant)
         parts.codes.add(code_digest, AuthorizationCode(
             client_id=client.client_id, redirect_uri=redirect_uri, redirect_uri_given=self.request.parameters.get("redirect_uri") is not None,
-            scope=grant.scope, subject=subject, resource=resource, grant_id=grant.grant_id, expires_at=now + parts.code_lifetime,
+            scope=grant.scope, subject=subject, resource=grant.resource, grant_id=grant.grant_id, expires_at=now + parts.code_lifetime,
             code_challenge=self.request.parameters.get("code_challenge")))
         parts.audit.record("oauth", "authorization_code_issued", "success", client_id=client.client_id, user_id=subject,
                            grant_id=grant.grant_id, scope=grant.scope)
@@ -181,18 +179,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
             self._revoke_after_replay(code)
             raise InvalidGrant(CODE_REFUSED, detail="replayed")
         grant = parts.used(grant)
-        refresh_token = self._add_refresh_token(grant) if "refresh_token" in client.grant_types else None
+        refresh_token = parts.add_refresh_token(grant) if "refresh_token" in client.grant_types else None
         parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
                            grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
         return 200, parts.token_response(grant, scope=code.scope, refresh_token=refresh_token), []
-
-    def _add_refresh_token(self, grant: Grant) -> str:
-        parts = self.parts
-        refresh_token = new_secret()
-        parts.refresh_tokens.add(parts.digests.digest("refresh", refresh_token), RefreshToken(
-            client_id=grant.client_id, subject=grant.subject, scope=grant.scope, resource=grant.resource, grant_id=grant.grant_id,
-            expires_at=grant.ends_at_last))
-        return refresh_token
 
     def _revoke_after_replay(self, code: AuthorizationCode) -> None:
         """An otherwise valid replay: client and verifier were right, so the code was stolen or the client is broken (OAuth 2.1 §7.5.3)."""

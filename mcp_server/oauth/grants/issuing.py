@@ -9,9 +9,9 @@ from typing import Any
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.errors import StoreUnavailable
-from mcp_server.oauth.credentials import Digests
-from mcp_server.oauth.models import Grant
-from mcp_server.oauth.ports import AuthorizationCodeStore, GrantStore, RefreshTokenStore, UserStore
+from mcp_server.oauth.credentials import Digests, new_secret
+from mcp_server.oauth.models import Client, Grant, RefreshToken
+from mcp_server.oauth.ports import AuthorizationCodeStore, DeviceAuthorizationStore, GrantStore, RefreshTokenStore, UserStore
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.tokens import AccessTokens
 
@@ -22,6 +22,7 @@ class GrantParts:
 
     issuer: str
     codes: AuthorizationCodeStore
+    devices: DeviceAuthorizationStore
     refresh_tokens: RefreshTokenStore
     grants: GrantStore
     users: UserStore
@@ -61,6 +62,23 @@ class GrantParts:
     def revoke_grant(self, grant_id: str, *, last_refresh: float) -> None:
         """End all tokens of this approval, for as long as an access token of the last possible refresh would be accepted."""
         self.revocations.revoke((grant_id,), last_refresh + self.access_tokens.accepted_for)
+
+    def new_grant(
+        self, grant_id: str, client: Client, *, subject: str, scope: str, now: float, redeemable_for: int, redirect_uri: str = "",
+    ) -> Grant:
+        """What a person approves now. Without refresh tokens it ends with the access token of the last moment in which it can be redeemed."""
+        lasts = self.refresh_lifetime if "refresh_token" in client.grant_types else redeemable_for + self.access_tokens.accepted_for
+        return Grant(
+            grant_id=grant_id, client_id=client.client_id, subject=subject, scope=scope, resource=f"{self.issuer}/mcp",
+            created_at=now, expires_at=self.until(now + lasts, now), ends_at=now + lasts, redirect_uri=redirect_uri)
+
+    def add_refresh_token(self, grant: Grant) -> str:
+        """The first refresh token of what a person approved."""
+        refresh_token = new_secret()
+        self.refresh_tokens.add(self.digests.digest("refresh", refresh_token), RefreshToken(
+            client_id=grant.client_id, subject=grant.subject, scope=grant.scope, resource=grant.resource, grant_id=grant.grant_id,
+            expires_at=grant.ends_at_last))
+        return refresh_token
 
     def token_response(self, grant: Grant, *, scope: str, refresh_token: str | None) -> dict[str, Any]:
         """The body of a token response (RFC 6749 §5.1). No access token outlives its grant: what is not listed any more opens nothing."""
