@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from flask import Flask
@@ -36,6 +37,9 @@ from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
+from mcp_server.oauth.identity.accounts import Accounts, AllowList
+from mcp_server.oauth.identity.provider import Provider
+from mcp_server.oauth.identity.relying_party import ProviderClient, RelyingParty
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords, KeyWrapping
 from mcp_server.oauth.keys import SigningKeys
@@ -47,6 +51,7 @@ from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.token_endpoint import TokenEndpoint
 from mcp_server.oauth.tokens import AccessTokens
 from mcp_server.outbound.jwks import CachedJwks, Fetch
+from mcp_server.outbound.provider_http import ProviderHttp
 from mcp_server.outbound.safe_fetch import SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
@@ -54,7 +59,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import build_tools
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
+from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, oidc, request_log, sessions, well_known
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
@@ -80,13 +85,13 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limits.init_app(
-        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp,
+        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp, oidc=oidc.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
     origins = {"origins": sorted(built.allowed_origins)}
     cors = CORS(
@@ -118,6 +123,8 @@ def build_services(
         revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
         refresh_grace=settings.refresh_reuse_grace))
+    accounts = Accounts(
+        registry.users, AllowList(settings.oidc_allowed_domains, settings.oidc_allowed_groups, settings.oidc_groups_claim), audit, clock)
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
     registration = RegistrationEndpoint(
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
@@ -130,7 +137,7 @@ def build_services(
         clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
         single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), signing_keys=signing_keys,
         key_records=key_records, access_tokens=access_tokens, revocations=revocations,
-        authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
+        relying_party=_relying_party(settings, accounts, clock), authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
         revocation=RevocationEndpoint(
             server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
             clock=clock),
@@ -174,6 +181,16 @@ def _register_grants(server: AuthorizationServer, parts: GrantParts) -> None:
     """Authlib makes a grant anew for each request; the class of this app carries what it is made of."""
     for grant, extensions in GRANTS:
         server.register_grant(type(grant.__name__, (grant,), {"parts": parts}), extensions)
+
+
+def _relying_party(settings: Settings, accounts: Accounts, clock: Clock) -> RelyingParty | None:
+    if not settings.oidc_issuer or not settings.oidc_client_id or not settings.oidc_client_secret:
+        return None
+    http = ProviderHttp()
+    return RelyingParty(
+        settings.oidc_name or urlsplit(settings.oidc_issuer).netloc,
+        ProviderClient(settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_scopes, f"{settings.issuer}/login/oidc/callback"),
+        Provider(settings.oidc_issuer, http, clock), http=http, published=CachedJwks(http, clock), accounts=accounts, clock=clock)
 
 
 def _redirect_hosts(settings: Settings) -> frozenset[str]:

@@ -30,8 +30,11 @@ CLIENTS_PROVE_THEMSELVES = frozenset({"oauth.token", "oauth.revoke", "oauth.intr
 SIGN_INS = Limit(10, 60)
 """Passwords that one address may try: checking one is dear, for us too."""
 
+PROVIDER_SIGN_INS = Limit(60, 60)
+"""Ways to the provider and back, two for a sign-in: each costs us a request or two, and a whole office may have one address."""
 
-def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, limit: Limit, clock: Clock) -> Limiter:
+
+def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, oidc: Blueprint, limit: Limit, clock: Clock) -> Limiter:
     """Limit the OAuth endpoints per address and per client, and the sign-in per address.
 
     `storage` is what the back end needs: storage_uri and storage_options.
@@ -45,7 +48,8 @@ def init_app(app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login:
         limiter.shared_limit(
             limit.in_words, scope="oauth-client", key_func=_client, exempt_when=_nobody_proves_a_client_here, deduct_when=_proven)(oauth)
     limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
-    only_for(app, (oauth, login), limiter.init_app)
+    limiter.shared_limit(PROVIDER_SIGN_INS.in_words, scope="provider-sign-ins", key_func=_address)(oidc)
+    only_for(app, (oauth, login, oidc), limiter.init_app)
     return limiter
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from mcp_server.errors import SignInFailed
 from mcp_server.oauth import parameters
 from mcp_server.web import bodies, error_handlers, sessions
 from mcp_server.web.methods import EVERY, only
@@ -23,12 +22,14 @@ MOST_CHARACTERS = 200
 @only("GET", "POST")
 def login() -> ResponseReturnValue:
     if request.method != "POST":
-        return _form(_local(parameters.parse(request.query_string).get("next")))
+        return _form(sessions.local(parameters.parse(request.query_string).get("next")))
     sent = bodies.form(request)
     sessions.require_same_site()
     sessions.require_csrf(sent.get("csrf"))
-    after = _local(sent.get("next"))
+    after = sessions.local(sent.get("next"))
     built = services()
+    if built.settings.local_sign_in == "off":
+        raise SignInFailed("People do not sign in with a password here. Go back, and choose the sign-in provider.", detail="LOCAL_SIGN_IN is off")
     username, password = sent.get("username") or "", sent.get("password") or ""
     user = built.users.find(username[:MOST_CHARACTERS]) if username else None
     right = built.passwords.verify(password[:MOST_CHARACTERS * 10], user.password_hash if user else None)
@@ -46,7 +47,11 @@ def logout() -> ResponseReturnValue:
     """GET asks, POST does it: a link on another site must not sign anybody out."""
     if request.method != "POST":
         user = sessions.signed_in()
-        return render_template("logout.html", username=user.username if user else None, csrf=sessions.csrf_token()), 200, sessions.page_headers()
+        built = services()
+        page = render_template(
+            "logout.html", username=user.username if user else None, csrf=sessions.csrf_token(),
+            provider=built.relying_party.name if built.relying_party and (user is None or user.issuer) else None)
+        return page, 200, sessions.page_headers()
     sent = bodies.form(request)
     sessions.require_same_site()
     sessions.require_csrf(sent.get("csrf"))
@@ -57,10 +62,8 @@ def logout() -> ResponseReturnValue:
 
 
 def _form(after: str, username: str = "", wrong: str = "") -> ResponseReturnValue:
-    page = render_template("login.html", after=after, username=username, wrong=wrong, csrf=sessions.csrf_token())
+    built = services()
+    page = render_template(
+        "login.html", after=after, username=username, wrong=wrong, csrf=sessions.csrf_token(),
+        provider=built.relying_party.name if built.relying_party else None, local=built.settings.local_sign_in == "on")
     return page, 401 if wrong else 200, sessions.page_headers()
-
-
-def _local(after: str | None) -> str:
-    """A path of ours, or the page that says who is signed in: never another site (open redirect)."""
-    return after if after and re.fullmatch(r"/(?![/\\])[!-~]*", after) and "\\" not in after else "/logout"

@@ -17,6 +17,7 @@ from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.identity.relying_party import RelyingParty
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords
 from mcp_server.oauth.keys import SigningKeys
@@ -60,6 +61,7 @@ class Services:
     key_records: KeyRecords
     access_tokens: AccessTokens
     revocations: Revocations
+    relying_party: RelyingParty | None
     authorize: AuthorizeEndpoint
     token: TokenEndpoint
     revocation: RevocationEndpoint
