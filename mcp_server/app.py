@@ -35,9 +35,11 @@ from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEn
 from mcp_server.oauth.credentials import Digests, Passwords
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
+from mcp_server.oauth.grants.identity_assertion import IdentityAssertionGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
 from mcp_server.oauth.identity.accounts import Accounts, AllowList
+from mcp_server.oauth.identity.identity_assertions import IdentityAssertions
 from mcp_server.oauth.identity.provider import Provider
 from mcp_server.oauth.identity.relying_party import ProviderClient, RelyingParty
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
@@ -118,13 +120,20 @@ def build_services(
         warn=logs.get("revocations").warning)
     assertions = ClientAssertions(settings.issuer, state.single_use, CachedJwks(fetch or SafeFetch(), clock), clock)
     server = AuthorizationServer(registry.clients, ClientAuthentication(registry.clients, digests, assertions))
-    _register_grants(server, GrantParts(
+    http = ProviderHttp()
+    published = CachedJwks(http, clock)
+    accounts = Accounts(
+        registry.users, AllowList(settings.oidc_allowed_domains, settings.oidc_allowed_groups, settings.oidc_groups_claim), audit, clock)
+    parts = GrantParts(
         issuer=settings.issuer, codes=state.codes, refresh_tokens=state.refresh_tokens, grants=state.grants, users=registry.users,
         revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
-        refresh_grace=settings.refresh_reuse_grace))
-    accounts = Accounts(
-        registry.users, AllowList(settings.oidc_allowed_domains, settings.oidc_allowed_groups, settings.oidc_groups_claim), audit, clock)
+        refresh_grace=settings.refresh_reuse_grace)
+    _register_grants(server, parts)
+    if settings.id_jag_issuers:
+        server.register_grant(type("IdentityAssertionGrant", (IdentityAssertionGrant,), {"parts": parts, "accounts": accounts, "assertions": (
+            IdentityAssertions(settings.issuer, [Provider(issuer, http, clock) for issuer in settings.id_jag_issuers],
+                               single_use=state.single_use, published=published, clock=clock))}))
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
     registration = RegistrationEndpoint(
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
@@ -137,7 +146,8 @@ def build_services(
         clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
         single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), signing_keys=signing_keys,
         key_records=key_records, access_tokens=access_tokens, revocations=revocations,
-        relying_party=_relying_party(settings, accounts, clock), authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
+        relying_party=_relying_party(settings, http, published, accounts, clock),
+        authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
         revocation=RevocationEndpoint(
             server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
             clock=clock),
@@ -183,14 +193,13 @@ def _register_grants(server: AuthorizationServer, parts: GrantParts) -> None:
         server.register_grant(type(grant.__name__, (grant,), {"parts": parts}), extensions)
 
 
-def _relying_party(settings: Settings, accounts: Accounts, clock: Clock) -> RelyingParty | None:
+def _relying_party(settings: Settings, http: ProviderHttp, published: CachedJwks, accounts: Accounts, clock: Clock) -> RelyingParty | None:
     if not settings.oidc_issuer or not settings.oidc_client_id or not settings.oidc_client_secret:
         return None
-    http = ProviderHttp()
+    client = ProviderClient(settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_scopes, f"{settings.issuer}/login/oidc/callback")
     return RelyingParty(
-        settings.oidc_name or urlsplit(settings.oidc_issuer).netloc,
-        ProviderClient(settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_scopes, f"{settings.issuer}/login/oidc/callback"),
-        Provider(settings.oidc_issuer, http, clock), http=http, published=CachedJwks(http, clock), accounts=accounts, clock=clock)
+        settings.oidc_name or urlsplit(settings.oidc_issuer).netloc, client, Provider(settings.oidc_issuer, http, clock), http=http,
+        published=published, accounts=accounts, clock=clock)
 
 
 def _redirect_hosts(settings: Settings) -> frozenset[str]:

