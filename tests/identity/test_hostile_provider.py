@@ -73,6 +73,7 @@ LIES = {
 }
 
 
+@pytest.mark.requirement("OID-002")
 @pytest.mark.parametrize("lie", LIES)
 def test_an_id_token_with_one_claim_wrong_signs_nobody_in(provider, sign_in, lie, is_refused):
     claims, reason = LIES[lie]
@@ -91,6 +92,7 @@ def test_an_id_token_with_another_header_signs_nobody_in(provider, sign_in, head
     is_refused(sign_in(), f"ID token: {reason}")
 
 
+@pytest.mark.requirement("OID-003")
 @pytest.mark.parametrize("forge", ["another key", "none", "the client secret", "the public key", "the public key as JWK", "a changed signature"])
 def test_an_id_token_that_the_provider_did_not_sign_signs_nobody_in(provider, sign_in, forge, is_refused):
     real = provider.signer
@@ -155,12 +157,14 @@ def test_what_is_signed_wins_over_user_info(provider, sign_in, is_refused):
 # The answer, and the browser that brings it.
 
 
+@pytest.mark.requirement("OID-004")
 @pytest.mark.parametrize("changes", [{"state": None}, {"state": "x" * 43}, {"state": "é"}, {"state": ""}])
 def test_an_answer_without_the_state_of_this_browser_is_refused_and_nobody_asked(provider, sign_in, browser, changes, is_refused):
     is_refused(sign_in(**changes), "state of no sign-in of this browser", 400)
     assert "/token" not in [path for path, *_ in provider.asked]
 
 
+@pytest.mark.requirement("OID-004")
 @both_back_ends
 def test_a_state_is_good_once(provider, gateway, browser):
     back = provider.sends_back(browser.get("/login/oidc").location)
@@ -219,6 +223,7 @@ def test_after_the_sign_in_nobody_is_sent_to_another_site(provider, browser, aft
     assert browser.get(provider.sends_back(browser.get("/login/oidc", query_string={"next": after}).location)).location == "/logout"
 
 
+@pytest.mark.requirement("OID-005")
 @pytest.mark.parametrize(("iss", "names_itself", "status"), [
     ("OURS", False, 303), ("OURS", True, 303), (None, False, 303), (None, True, 403), ("https://evil.test", False, 403), ("https://evil.test",
     True, 403)])
@@ -250,6 +255,7 @@ def test_head_and_post_begin_and_end_nothing(provider, browser):
 # What the provider says of itself.
 
 
+@pytest.mark.requirement("OID-007")
 @pytest.mark.parametrize("discovery", [
     {"issuer": "https://evil.test"}, {"issuer": "SLASH"}, {"issuer": None}, {"jwks_uri": None}, {"jwks_uri": "http://evil.test/jwks"},
     {"jwks_uri": 5}, {"token_endpoint": "http://169.254.169.254/"}, {"authorization_endpoint": "javascript:alert(1)"},
@@ -335,6 +341,7 @@ def test_keys_that_cannot_be_had_are_a_page(provider, sign_in):
 # Accounts.
 
 
+@pytest.mark.requirement("OID-006")
 def test_a_local_account_of_the_same_name_stays_another_person(gateway, provider, sign_in, browser):
     local = gateway.add_user("ADA")
     assert sign_in().status_code == 303

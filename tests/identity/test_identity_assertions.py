@@ -55,6 +55,7 @@ def is_refused(response, error="invalid_grant"):
     return True
 
 
+@pytest.mark.requirement("JAG-001")
 def test_an_assertion_becomes_a_token_for_that_person_without_a_refresh_token(gateway, client, asserted, ask, provider):
     granted = ask(asserted())
     assert granted.status_code == 200, granted.text
@@ -94,6 +95,7 @@ SPOILED = {
 }
 
 
+@pytest.mark.requirement("JAG-002")
 @pytest.mark.parametrize("spoiled", SPOILED)
 def test_an_assertion_with_one_claim_wrong_is_invalid_grant_and_makes_nobody(gateway, asserted, ask, log, spoiled):
     claims, reason = SPOILED[spoiled]
@@ -141,6 +143,7 @@ def test_an_identity_assertion_is_no_id_token(provider, browser, asserted):
     assert browser.get(back).status_code == 403
 
 
+@pytest.mark.requirement("JAG-003")
 @both_back_ends
 def test_an_assertion_is_good_once_also_at_another_worker(asserted, ask, open_gateway, provider, client):
     assertion = asserted(jti="one")
@@ -195,6 +198,7 @@ def test_who_is_disabled_here_gets_nothing_more_and_what_was_given_can_be_revoke
     assert ask(asserted()).status_code == 200
 
 
+@pytest.mark.requirement("JAG-004")
 def test_the_grant_is_advertised_exactly_when_it_is_served(gateway, open_gateway, asserted, client):
     document = gateway.get("/.well-known/oauth-authorization-server").json
     assert GRANT_TYPE in document["grant_types_supported"]

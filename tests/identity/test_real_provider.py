@@ -26,6 +26,7 @@ def sign_in(browser, login="ada", after="/logout", at=None):
     return browser.get(back.removeprefix(CALLBACK.removesuffix("/login/oidc/callback")))
 
 
+@pytest.mark.requirement("OID-001")
 def test_a_person_of_the_provider_approves_an_application_and_it_gets_tokens(gateway, client, log):
     browser = Browser(gateway)
     asked = browser.get("/oauth/authorize", query_string=client.asks())
@@ -64,6 +65,7 @@ def test_who_may_not_come_in_is_told_why_and_no_account_is_made(gateway, login, 
     assert line["result"] == "failure"
 
 
+@pytest.mark.requirement("OID-008")
 def test_prompt_login_makes_the_person_give_proof_at_the_provider_again(gateway, client):
     browser, at = Browser(gateway), AtTheProvider()
     after = "/oauth/authorize?" + "&".join(f"{name}={value}" for name, value in client.asks(prompt="login", scope=None, redirect_uri=None).items())

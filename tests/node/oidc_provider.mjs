@@ -36,7 +36,7 @@ const page = (heading, body) => `<!doctype html><html lang=en><meta charset=utf-
 async function interact(request, response) {
   if (request.method === 'GET') {
     response.setHeader('Content-Type', 'text/html');
-    response.end(page('The company’s sign-in', '<form method="post"><label>Name <input name="login"></label><button>Go on</button></form>'));
+    response.end(page('The company&#39;s sign-in', '<form method="post"><label>Name <input name="login"></label><button>Go on</button></form>'));
     return;
   }
   let body = '';
