@@ -15,6 +15,7 @@ EXAMPLE_SECRETS = (
     "your-", "your_", "<your", "<prod", "replace-", "replace_with", "change-this", "changeme", "change-me", "secret-here", "token-here", "key-here",
     "generated-jwt", "generated-dcr", "minimum-32", "dev-test", "example", "password", "-secret>", "-token>",
 )
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 NEVER_SECONDS = 1000  # no timeout of ours is that long: a bare number above it was meant as milliseconds
 
 
@@ -115,6 +116,22 @@ def https_origin(value: str) -> str:
     if not found.startswith("https://"):
         raise ValueError("must be an https URL, such as https://dev12345.service-now.com.")
     return found
+
+
+def provider_issuer(value: str) -> str:
+    """An OpenID provider's own name for itself: compared letter by letter, so nothing of it is changed. http on loopback alone."""
+    parts = _split(value)
+    plain = re.fullmatch(r"[!-~]+", value) and not re.search(r"[?#\\@]", value)
+    if not plain or not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)):
+        raise ValueError("must be the provider's issuer, an https URL such as https://login.example.com/realms/acme.")
+    return value
+
+
+def email_domain(value: str) -> str:
+    """The part of an address after the @. `*` stands for everybody."""
+    if value != "*" and not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
+        raise ValueError("must list domains such as example.com, without an @; or * for everybody whom the provider lets in.")
+    return value.lower()
 
 
 def http_url(value: str) -> str:

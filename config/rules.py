@@ -14,6 +14,8 @@ def problems_with(values: dict[str, Any]) -> list[str]:
 def _rules(v: dict[str, Any], *, production: bool) -> list[tuple[bool, str]]:
     redis = v["redis_address"] or v["redis_host"]
     weak = "Run `flask secrets generate`, or start with bin/serve, which writes one into .env."
+    provider = [name for name in ("oidc_issuer", "oidc_client_id", "oidc_client_secret") if v[name]]
+    others = v["id_jag_issuers"] or ()
     return [
         (not v["jwt_secret"], f"JWT_SECRET is not set. {weak}"),
         (not v["dcr_auth_token"] and v["dcr_mode"] == "token", f"DCR_AUTH_TOKEN is not set, and DCR_MODE is token. {weak}"),
@@ -34,4 +36,11 @@ def _rules(v: dict[str, Any], *, production: bool) -> list[tuple[bool, str]]:
          "RATE_LIMIT_OAUTH_MAX is 0, and DCR_MODE is open: in production anyone could register clients without a limit."),
         (production and v["revocation_fail_mode"] == "open" and v["revocation_allow_open"] != "I-accept-revoked-tokens",
          "REVOCATION_FAIL_MODE=open revives revoked tokens when all stores are down: in production it needs REVOCATION_ALLOW_OPEN too."),
+        (len(provider) in (1, 2), "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET go together: one of them is not set."),
+        (bool(v["oidc_issuer"] or others) and not v["oidc_allowed_domains"] and not v["oidc_allowed_groups"],
+         "OIDC_ALLOWED_DOMAINS and OIDC_ALLOWED_GROUPS are not set: say who may come in; OIDC_ALLOWED_DOMAINS=* is everybody of the provider."),
+        ("openid" not in (v["oidc_scopes"] or "").split(), "OIDC_SCOPES must have openid."),
+        (v["local_sign_in"] == "off" and not v["oidc_issuer"], "LOCAL_SIGN_IN is off, and OIDC_ISSUER is not set: nobody could sign in."),
+        (production and any(not issuer.startswith("https://") for issuer in (v["oidc_issuer"] or "https://", *others)),
+         "OIDC_ISSUER and ID_JAG_ISSUERS must be https URLs in production."),
     ]

@@ -92,6 +92,25 @@ class Settings:
         help="`consent`: a person signs in and approves. `auto`: confidential clients are approved at once, as in the guide.")
     mcp_api_key: str | None = row(
         "MCP_API_KEY", to=convert.secret(16), secret=True, help="An API key accepted at /mcp instead of an OAuth token. Optional.")
+    oidc_issuer: str | None = row(
+        "OIDC_ISSUER", to=convert.provider_issuer,
+        help="The issuer of an OpenID provider with which people sign in too. Register OAUTH_ISSUER/login/oidc/callback there.")
+    oidc_client_id: str | None = row("OIDC_CLIENT_ID", help="What the provider calls this server.")
+    oidc_client_secret: str | None = row("OIDC_CLIENT_SECRET", secret=True, help="And the secret that it gave with that.")
+    oidc_name: str | None = row("OIDC_NAME", help="The provider's name on the sign-in page: `Sign in with NAME`. Default: its host.")
+    oidc_scopes: str = row("OIDC_SCOPES", default="openid profile email", help="What is asked of the provider, separated by blanks.")
+    oidc_allowed_domains: tuple[str, ...] = row(
+        "OIDC_ALLOWED_DOMAINS", to=convert.comma_separated(convert.email_domain),
+        help="Comma separated domains that a verified e-mail address may have. `*`: everybody whom the provider lets in.")
+    oidc_allowed_groups: tuple[str, ...] = row(
+        "OIDC_ALLOWED_GROUPS", to=convert.comma_separated(convert.text),
+        help="Comma separated groups, of which a person must be in one. With domains too, both must hold.")
+    oidc_groups_claim: str = row("OIDC_GROUPS_CLAIM", default="groups", help="The claim in which the provider lists a person's groups.")
+    local_sign_in: str = row(
+        "LOCAL_SIGN_IN", default="on", to=convert.one_of("on", "off"), help="`off`: people sign in with the provider only, not with a password.")
+    id_jag_issuers: tuple[str, ...] = row(
+        "ID_JAG_ISSUERS", to=convert.comma_separated(convert.provider_issuer),
+        help="Comma separated issuers whose identity assertions (ID-JAG) clients may exchange for tokens. Unset: the grant is not served.")
     access_token_lifetime: int = row(
         "ACCESS_TOKEN_LIFETIME", default="3600", to=convert.integer(1, 86400), help="Seconds an access token is valid.")
     refresh_token_lifetime: int = row(

@@ -11,6 +11,7 @@ NO_DEFAULT = "\N{EN DASH}"
 HEADINGS = {  # the first setting of each group
     "ENVIRONMENT": "The server",
     "JWT_SECRET": "Secrets and registration",
+    "OIDC_ISSUER": "Signing in with a provider",
     "ACCESS_TOKEN_LIFETIME": "Lifetimes and revocation",
     "SERVICENOW_INSTANCE": "Who calls",
     "REDIS_URL": "Storage",

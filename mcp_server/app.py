@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from flask import Flask
@@ -40,9 +41,14 @@ from mcp_server.oauth.device_authorization_endpoint import DeviceAuthorizationEn
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
 from mcp_server.oauth.grants.client_credentials import ClientCredentialsGrant
 from mcp_server.oauth.grants.device_code import DeviceCodeGrant
+from mcp_server.oauth.grants.identity_assertion import IdentityAssertionGrant
 from mcp_server.oauth.grants.issuing import GrantParts
 from mcp_server.oauth.grants.refresh_token import RefreshTokenGrant
 from mcp_server.oauth.grants_in_force import GrantsInForce
+from mcp_server.oauth.identity.accounts import Accounts, AllowList
+from mcp_server.oauth.identity.identity_assertions import IdentityAssertions
+from mcp_server.oauth.identity.provider import Provider
+from mcp_server.oauth.identity.relying_party import ProviderClient, RelyingParty
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords, KeyWrapping
 from mcp_server.oauth.keys import SigningKeys
@@ -55,6 +61,7 @@ from mcp_server.oauth.token_endpoint import TokenEndpoint
 from mcp_server.oauth.tokens import AccessTokens
 from mcp_server.outbound.client_documents import FetchedClientDocuments
 from mcp_server.outbound.jwks import CachedJwks
+from mcp_server.outbound.provider_http import ProviderHttp
 from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
@@ -72,6 +79,7 @@ from mcp_server.web import (
     login,
     mcp,
     oauth,
+    oidc,
     request_log,
     sessions,
     sign_in_attempts,
@@ -105,13 +113,13 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, grants.bp, device.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
-        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp, device=device.bp,
+        app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp, oidc=oidc.bp, device=device.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
     sign_in_attempts.init_app(app, limiter.storage, built.digests, clock)
     origins = {"origins": sorted(built.allowed_origins)}
@@ -148,8 +156,16 @@ def build_services(
         users=registry.users, revocations=revocations, access_tokens=access_tokens, digests=digests, audit=audit, clock=clock,
         code_lifetime=settings.authorization_code_lifetime, refresh_lifetime=settings.refresh_token_lifetime,
         refresh_idle=settings.refresh_token_idle_lifetime, refresh_grace=settings.refresh_reuse_grace)
+    http = ProviderHttp()
+    published = CachedJwks(http, clock)
+    accounts = Accounts(
+        registry.users, AllowList(settings.oidc_allowed_domains, settings.oidc_allowed_groups, settings.oidc_groups_claim), audit, clock)
     authorize = AuthorizeEndpoint(server, settings.authorization_mode)
     _register_grants(server, parts, automatic=authorize.automatic)
+    if settings.id_jag_issuers:
+        server.register_grant(type("IdentityAssertionGrant", (IdentityAssertionGrant,), {"parts": parts, "accounts": accounts, "assertions": (
+            IdentityAssertions(settings.issuer, [Provider(issuer, http, clock) for issuer in settings.id_jag_issuers],
+                               single_use=state.single_use, published=published, clock=clock))}))
     registration = RegistrationEndpoint(
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
@@ -163,6 +179,7 @@ def build_services(
         initial_access_tokens=registry.initial_access_tokens,
         single_use=state.single_use, digests=digests, passwords=Passwords(password_cost), signing_keys=signing_keys,
         key_records=key_records, access_tokens=access_tokens, revocations=revocations,
+        relying_party=_relying_party(settings, http, published, accounts, clock),
         authorize=authorize, token=TokenEndpoint(server, registry.clients, audit, clock),
         revocation=RevocationEndpoint(
             server, access_tokens=access_tokens, refresh_tokens=state.refresh_tokens, digests=digests, revocations=revocations, audit=audit,
@@ -212,6 +229,15 @@ def _register_grants(server: AuthorizationServer, parts: GrantParts, *, automati
         if automatic and grant in NEED_A_PERSON:
             continue
         server.register_grant(type(grant.__name__, (grant,), {"parts": parts}), extensions)
+
+
+def _relying_party(settings: Settings, http: ProviderHttp, published: CachedJwks, accounts: Accounts, clock: Clock) -> RelyingParty | None:
+    if not settings.oidc_issuer or not settings.oidc_client_id or not settings.oidc_client_secret:
+        return None
+    client = ProviderClient(settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_scopes, f"{settings.issuer}/login/oidc/callback")
+    return RelyingParty(
+        settings.oidc_name or urlsplit(settings.oidc_issuer).netloc, client, Provider(settings.oidc_issuer, http, clock), http=http,
+        published=published, accounts=accounts, clock=clock)
 
 
 def _redirect_hosts(settings: Settings) -> frozenset[str]:

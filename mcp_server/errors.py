@@ -40,10 +40,12 @@ GatewayError
 │   ├── BodyTooSlow                 408
 │   ├── UnsupportedContentType      415
 │   ├── FormExpired                 400, a page form that is stale or not ours
+│   ├── SignInFailed                403, a sign-in with a provider that came to nothing
 │   └── RateLimitExceeded           429
 └── DependencyUnavailable           503 with Retry-After; in a tool call a result with isError
     ├── StoreUnavailable
     ├── ClientDocumentUnavailable   the site of a client that a URL names
+    ├── ProviderUnavailable         the OpenID provider does not answer, or not as one does
     ├── TooBusy
     └── ModelError
         ├── ModelUnavailable        nothing listens, or it does not answer as a model server does
@@ -262,6 +264,16 @@ class FormExpired(RequestRefused):
     status, error = 400, "invalid_request"
 
 
+class SignInFailed(RequestRefused):
+    """The text is a page's: what went wrong, and what the person can do next. `again`: the path of the page where they can."""
+
+    status, error = 403, "access_denied"
+
+    def __init__(self, message: str, *, detail: str = "", again: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.again = again
+
+
 class RateLimitExceeded(RequestRefused):
     """`retry_after` is in seconds."""
 
@@ -285,6 +297,10 @@ class StoreUnavailable(DependencyUnavailable):
 
 
 class ClientDocumentUnavailable(DependencyUnavailable):
+    retry_after = 30
+
+
+class ProviderUnavailable(DependencyUnavailable):
     retry_after = 30
 
 

@@ -377,6 +377,27 @@ REQUIREMENTS: dict[str, Requirement] = {
     "INT-004": Requirement("RFC 7662 4; node-oidc-provider allowedPolicy", "another client's token: active false"),
     "INT-005": Requirement("RFC 7662 2.1", "introspection by GET: 405"),
     "MET-009": Requirement("RFC 7517", "JWKS: no private or symmetric parts"),
+    # Signing in with a provider, and identity assertions
+    "OID-001": Requirement(
+        "OIDC Core 3.1.2; RFC 7636",
+        "sign-in at a certified provider, with state, nonce and PKCE: signed in, consent, code, tokens"),
+    "OID-002": Requirement("OIDC Core 3.1.3.7", "ID token with iss, aud, azp, exp, iat, nonce or sub wrong: nobody is signed in, a page says so"),
+    "OID-003": Requirement(
+        "OIDC Core 3.1.3.7; RFC 8725 3.1",
+        "ID token with alg none, HS256 by the secret or the public key, a stranger's key: refused"),
+    "OID-004": Requirement("RFC 9700 4.7; OIDC Core 3.1.2.7", "state replayed, of another browser, or none: refused, and the provider is not asked"),
+    "OID-005": Requirement("RFC 9207 2.4; RFC 9700 4.4", "iss of another provider in the answer: not acted upon (mix-up)"),
+    "OID-006": Requirement("OIDC Core 5.7", "account linked by issuer and sub; the same name or address is another person"),
+    "OID-007": Requirement("OIDC Discovery 4.3", "discovery under another name, redirecting, huge, slow or wrong: a page, nothing kept"),
+    "OID-008": Requirement("OIDC Core 3.1.2.1", "prompt=login: the provider must show that the person gave proof anew"),
+    "JAG-001": Requirement(
+        "ID-JAG draft; MCP enterprise-managed authorization",
+        "a good assertion: a token for that person and client, no refresh token"),
+    "JAG-002": Requirement(
+        "ID-JAG draft; MCP enterprise-managed authorization",
+        "an assertion with one thing wrong: invalid_grant; it is not used up"),
+    "JAG-003": Requirement("ID-JAG draft; RFC 7523 3", "the same jti again, also at another worker: invalid_grant"),
+    "JAG-004": Requirement("RFC 8414 2; ID-JAG draft", "grant type and profile are advertised exactly when they are served"),
     # Faults
     "F05": Requirement("faults", "Redis wiped: FLUSHALL: revoked tokens stay dead: the durable copy is the truth; Redis is filled again"),
     "F13": Requirement("faults", 'garbage under our keys: an outage of the store, not "not revoked"'),

@@ -19,7 +19,7 @@ LEAST_CHARACTERS = 12
 MOST_CHARACTERS = 1000
 LONGEST_NAME = 100
 
-users = Group("users", help="Add, list and remove the people who may sign in and approve applications.")
+users = Group("users", help="Add, list, disable and remove the people who may sign in and approve applications.")
 how_to_give_a_password = (
     click.option("--generate", is_flag=True, help="Make a password and print it, once."),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line."),
@@ -57,7 +57,7 @@ def add(name: str, *, operator: bool, generate: bool, password_stdin: bool, as_j
 def list_users(*, as_json: bool) -> None:
     """Show who may sign in."""
     rows = [_shown(user) for user in services().users.all()]
-    print_rows(rows, ("username", "operator", "disabled", "created_at"), as_json=as_json,
+    print_rows(rows, ("username", "operator", "disabled", "created_at", "provider"), as_json=as_json,
                none="There is nobody yet. Add a person: flask users add NAME")
 
 
@@ -68,6 +68,8 @@ def list_users(*, as_json: bool) -> None:
 def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) -> None:
     """Set another password. What the person has approved stays approved."""
     built, user = services(), existing_user(name)
+    if user.issuer is not None:
+        raise click.ClickException(f"{user.username} signs in at {user.issuer} and has no password here.")
     password = _password(generate=generate, from_stdin=password_stdin)
     if not built.users.replace(replace(user, password_hash=built.passwords.hash(password))):
         raise click.ClickException(f"There is no user {name!r} any more.")
@@ -89,13 +91,42 @@ def unlock(name: str) -> None:
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(name: str, *, yes: bool) -> None:
-    """Remove a person, and end all that they have approved."""
+    """Remove a person, and end all that they have approved. Who comes from a provider can come back as somebody new: see disable."""
     user = existing_user(name)
     if not yes:
         click.confirm(f"Remove {user.username}? Every application they approved stops working.", abort=True, err=True)
     remove_user(user)
     record("user_removed", user_id=user.user_id, username=user.username)
     remark(f"{plain(user.username)} is removed, and what they approved is revoked.")
+
+
+@users.command("disable")
+@click.argument("name")
+def disable(name: str) -> None:
+    """Keep a person out, and end all that they have approved."""
+    built, user = services(), _changed(name, disabled=True)
+    # The person first: from then on nothing new is granted, and what was granted is ended here. Not the person's own id: that would outlast `enable`.
+    granted = built.grants_in_force.of_subject(user.user_id)
+    built.grants_in_force.end(granted)
+    record("user_disabled", user_id=user.user_id, username=user.username, grants=len(granted))
+    remark(f"{plain(user.username)} cannot sign in any more, and what they approved is revoked. To let them in again: flask users enable NAME")
+
+
+@users.command("enable")
+@click.argument("name")
+def enable(name: str) -> None:
+    """Let a disabled person sign in again. What they had approved they approve again."""
+    user = _changed(name, disabled=False)
+    record("user_enabled", user_id=user.user_id, username=user.username)
+    remark(f"{plain(user.username)} can sign in again.")
+
+
+def _changed(name: str, *, disabled: bool) -> User:
+    built = services()
+    user = built.users.find(name)
+    if user is None or not built.users.replace(replace(user, disabled=disabled)):
+        raise click.ClickException(f"There is no user {name!r}. flask users list shows who there is.")
+    return user
 
 
 def remove_user(user: User) -> None:
@@ -150,5 +181,5 @@ def _show_with_password(user: User, password: str | None, *, as_json: bool) -> N
 def _shown(user: User) -> dict[str, Any]:
     return {
         "username": user.username, "user_id": user.user_id, "operator": user.operator, "disabled": user.disabled,
-        "created_at": moment(user.created_at),
+        "created_at": moment(user.created_at), "provider": user.issuer or "",
     }

@@ -82,11 +82,11 @@ class Passwords:
         return self._in_thread(bcrypt.hashpw, self._prehash(password), bcrypt.gensalt(self._cost)).decode()
 
     def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password is right. Without a hash it takes as long and is False, so that time tells no names.
+        """Whether the password is right. Without a hash, or with an empty one, it takes as long and is False, so that time tells no names.
 
         Raises TooBusy when too many are being checked already.
         """
-        if password_hash is None:
+        if not password_hash:
             if self._nobody is None:
                 self._nobody = self._in_thread(bcrypt.hashpw, b"nobody", bcrypt.gensalt(self._cost))
             self._in_thread(bcrypt.checkpw, self._prehash(password), self._nobody)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mcp_server.oauth.client_authentication import METHODS, PROVING_METHODS
 from mcp_server.oauth.client_keys import ALGORITHMS
+from mcp_server.oauth.grants import identity_assertion
 from mcp_server.oauth.models import DEVICE_CODE, SCOPES
 
 
@@ -40,6 +41,8 @@ def authorization_server_metadata(
         document["device_authorization_endpoint"] = f"{issuer}/oauth/device_authorization"
     if registration:
         document["registration_endpoint"] = f"{issuer}/oauth/register"
+    if identity_assertion.GRANT_TYPE in grant_types:
+        document["authorization_grant_profiles_supported"] = [identity_assertion.PROFILE]
     if jwks:
         document["jwks_uri"] = f"{issuer}/oauth/jwks.json"
     if client_documents:

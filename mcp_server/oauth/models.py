@@ -58,7 +58,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who may sign in and approve. `user_id` is random, so that a name given anew is another person."""
+    """A person who may sign in and approve. `user_id` is random, so that a name given anew is another person.
+
+    Who comes from an OpenID provider is known by its `issuer` and the `sub` it gave, and has no password: an empty hash, which nothing matches.
+    """
 
     user_id: str
     username: str
@@ -66,6 +69,8 @@ class User:
     created_at: float
     operator: bool = False
     disabled: bool = False
+    issuer: str | None = None
+    external_subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

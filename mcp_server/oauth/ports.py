@@ -52,10 +52,16 @@ class UserStore(Protocol):
         """By name, without regard to case."""
 
     def find_by_id(self, user_id: str) -> User | None: ...
+    def find_by_identity(self, issuer: str, external_subject: str) -> User | None:
+        """Whom this provider calls so. Both are compared letter by letter."""
+
     def add(self, user: User) -> None:
-        """Raises ValueError when the name is taken."""
+        """Raises ValueError when the name, or the identity at a provider, is taken."""
 
     def replace(self, user: User) -> bool: ...
+    def rename(self, user_id: str, username: str) -> bool:
+        """Change the name and nothing else. False when there is no such person. Raises ValueError when the name is taken."""
+
     def remove(self, username: str) -> bool: ...
     def all(self) -> list[User]: ...
 

@@ -74,7 +74,7 @@ class SafeFetch:
     def __call__(self, url: str, most_bytes: int) -> Fetched:
         """The JSON object at `url`. Raises FetchFailed."""
         deadline = Deadline.after(SECONDS)
-        with give_up_after(deadline.left, _too_slow):
+        with give_up_after(deadline.left, too_slow):
             try:
                 place = _place(url)
                 addresses = resolve(place.hostname or "", place.port or HTTPS, self._allowed)
@@ -94,7 +94,7 @@ class SafeFetch:
     def _answer_from(self, address: str, place: SplitResult, deadline: Deadline, opened: ExitStack) -> urllib3.BaseHTTPResponse:
         left = deadline.left
         if not left:
-            raise _too_slow()
+            raise too_slow()
         pool = urllib3.HTTPSConnectionPool(
             address, place.port or HTTPS, maxsize=1, retries=False, ssl_context=self._context, cert_reqs="CERT_REQUIRED",
             server_hostname=place.hostname, timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left))
@@ -118,19 +118,24 @@ def _read(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadlin
     if response.status != OK:
         raise FetchFailed(f"status {response.status}", lasting=response.status < SERVER_ERRORS and response.status not in TRY_LATER)
     try:
-        document = orjson.loads(_body(response, most_bytes, deadline))
+        document = orjson.loads(read_body(response, most_bytes, deadline))
     except orjson.JSONDecodeError:
         raise FetchFailed("not JSON", lasting=True) from None
     if not isinstance(document, dict):
         raise FetchFailed("JSON, but no object", lasting=True)
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Fetched(document, max_age(response), media_type)
+
+
+def max_age(response: urllib3.BaseHTTPResponse) -> int | None:
+    """For how many seconds its server says that it may be kept; None where it says nothing."""
     cache_control = response.headers.get("Cache-Control", "")
     found = _MAX_AGE.search(cache_control)
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Fetched(document, 0 if _NOT_KEPT.search(cache_control) else int(found[1]) if found else None, media_type)
+    return 0 if _NOT_KEPT.search(cache_control) else int(found[1]) if found else None
 
 
-def _body(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadline) -> bytes:
-    """What comes, as it comes. The socket's own timeout follows the deadline, for where nothing else can interrupt a read."""
+def read_body(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadline) -> bytes:
+    """What comes, as it comes. The socket's own timeout follows the deadline, for where nothing else can interrupt a read. Raises FetchFailed."""
     body = bytearray()
     while part := response.read1(PART, decode_content=False):
         body += part
@@ -138,12 +143,12 @@ def _body(response: urllib3.BaseHTTPResponse, most_bytes: int, deadline: Deadlin
             raise FetchFailed(f"more than {most_bytes} bytes", lasting=True)
         left = deadline.left
         if not left:
-            raise _too_slow()
+            raise too_slow()
         connection = response.connection
         if isinstance(connection, HTTPConnection) and connection.sock is not None:
             connection.sock.settimeout(left)
     return bytes(body)
 
 
-def _too_slow() -> FetchFailed:
+def too_slow() -> FetchFailed:
     return FetchFailed(f"not there within {SECONDS:.0f} seconds")

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mcp_server.oauth.models import Client, InitialAccessToken, Revocation, SigningKey, User
@@ -95,6 +95,9 @@ class Users:
     def find_by_id(self, user_id: str) -> User | None:
         return self._find(tables.users.c.user_id == user_id)
 
+    def find_by_identity(self, issuer: str, external_subject: str) -> User | None:
+        return self._find(and_(tables.users.c.issuer == issuer, tables.users.c.external_subject == external_subject))
+
     def add(self, user: User) -> None:
         with self._database.writing(taken=f"There is a user {user.username!r} already.") as connection:
             connection.execute(insert(tables.users).values(_user_columns(user)))
@@ -104,6 +107,11 @@ class Users:
         with self._database.writing(taken=f"There is a user {user.username!r} already.") as connection:
             changed = connection.execute(update(tables.users).where(tables.users.c.user_id == user.user_id).values(_user_columns(user)))
         return changed.rowcount == 1
+
+    def rename(self, user_id: str, username: str) -> bool:
+        names = {"username": username, "folded_username": username.casefold()}
+        with self._database.writing(taken=f"There is a user {username!r} already.") as connection:
+            return connection.execute(update(tables.users).where(tables.users.c.user_id == user_id).values(names)).rowcount == 1
 
     def remove(self, username: str) -> bool:
         with self._database.writing() as connection:

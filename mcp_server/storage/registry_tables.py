@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -35,6 +35,9 @@ users = Table(
     Column("created_at", Double, nullable=False),
     Column("operator", Boolean, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    Column("issuer", Text),
+    Column("external_subject", Text),
+    Index("users_identity", "issuer", "external_subject", unique=True),
 )
 
 initial_access_tokens = Table(

@@ -26,6 +26,7 @@ from mcp_server.errors import (
     OAuthError,
     RateLimitExceeded,
     RequestRefused,
+    SignInFailed,
 )
 from mcp_server.oauth import redirect_uris
 from mcp_server.web.bearer import challenge
@@ -85,8 +86,8 @@ def init_oauth(blueprint: Blueprint) -> None:
     def refused(error: GatewayError) -> ResponseReturnValue:
         _log(error)
         if _wants_page():
-            title = "Not now" if isinstance(error, DependencyUnavailable) else "The request cannot be answered"
-            return page(_status(error), title, error.message, headers=_headers(error))
+            title = _title(error)
+            return page(_status(error), title, error.message, headers=_headers(error), again=getattr(error, "again", None))
         code = error.error if isinstance(error, RequestRefused) else "temporarily_unavailable"
         return as_json(_status(error), _oauth_body(code, error.message), _headers(error))
 
@@ -123,10 +124,12 @@ def init_app(app: Flask) -> None:
         return _elsewhere(500, UNEXPECTED, {})
 
 
-def page(status: int, title: str, text: str, code: str = "", headers: Mapping[str, str] | None = None) -> ResponseReturnValue:
+def page(
+    status: int, title: str, text: str, code: str = "", headers: Mapping[str, str] | None = None, *, again: str | None = None,
+) -> ResponseReturnValue:
     """An error as a person reads it: what happened and what to do, with the request id for the operator."""
     facts = current_request.get()
-    return render_template("error.html", title=title, text=text, code=code, request_id=facts.request_id if facts else ""), status, {
+    return render_template("error.html", title=title, text=text, code=code, again=again, request_id=facts.request_id if facts else ""), status, {
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
@@ -158,6 +161,12 @@ def _status(error: GatewayError) -> int:
     if isinstance(error, BearerError | RequestRefused | DependencyUnavailable | OAuthError):
         return error.status
     return 500
+
+
+def _title(error: GatewayError) -> str:
+    if isinstance(error, SignInFailed):
+        return "You are not signed in"
+    return "Not now" if isinstance(error, DependencyUnavailable) else "The request cannot be answered"
 
 
 def _headers(error: GatewayError) -> dict[str, str]:

@@ -36,11 +36,13 @@ USER_CODES = Limit(20, LIFETIME)
 USER_CODES_FROM_AN_ADDRESS = Limit(60, LIFETIME)
 """The same for one address, whoever is signed in there."""
 
+PROVIDER_SIGN_INS = Limit(60, 60)
+"""Ways to the provider and back, two for a sign-in: each costs us a request or two, and a whole office may have one address."""
 
 def init_app(
-    app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, device: Blueprint, limit: Limit, clock: Clock,
+    app: Flask, storage: Mapping[str, Any], *, oauth: Blueprint, login: Blueprint, oidc: Blueprint, device: Blueprint, limit: Limit, clock: Clock,
 ) -> Limiter:
-    """Limit the OAuth endpoints per address and per client, the sign-in per address, and the codes of devices per person and per address.
+    """Limit the OAuth endpoints per address and per client, the sign-ins per address, and the codes of devices per person and per address.
 
     `storage` is what the back end needs: storage_uri and storage_options.
     """
@@ -54,10 +56,11 @@ def init_app(
         limiter.shared_limit(
             limit.in_words, scope="oauth-client", key_func=_client, exempt_when=_nobody_proves_a_client_here, deduct_when=_proven)(oauth)
     limiter.limit(SIGN_INS.in_words, key_func=_address, methods=["POST"])(login)
+    limiter.shared_limit(PROVIDER_SIGN_INS.in_words, scope="provider-sign-ins", key_func=_address)(oidc)
     limiter.shared_limit(USER_CODES.in_words, scope="user-code", key_func=_person, exempt_when=_looks_up_no_code)(device)
     limiter.shared_limit(
         USER_CODES_FROM_AN_ADDRESS.in_words, scope="user-code-address", key_func=_address, exempt_when=_looks_up_no_code)(device)
-    only_for(app, (oauth, login, device), limiter.init_app)
+    only_for(app, (oauth, login, oidc, device), limiter.init_app)
     return limiter
 
 

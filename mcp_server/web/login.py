@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from mcp_server.errors import TooBusy
+from mcp_server.errors import SignInFailed, TooBusy
 from mcp_server.oauth import parameters
 from mcp_server.web import bodies, error_handlers, sessions
 from mcp_server.web.methods import EVERY, only
@@ -29,12 +28,14 @@ MOST_CHARACTERS = 200
 @only("GET", "POST")
 def login() -> ResponseReturnValue:
     if request.method != "POST":
-        return form(_local(parameters.parse(request.query_string).get("next")))
+        return form(sessions.local(parameters.parse(request.query_string).get("next")))
     sent = bodies.form(request)
     sessions.require_same_site()
     sessions.require_csrf(sent.get("csrf"))
-    after = _local(sent.get("next"))
+    after = sessions.local(sent.get("next"))
     built = services()
+    if built.settings.local_sign_in == "off":
+        raise SignInFailed("People do not sign in with a password here. Go back, and choose the sign-in provider.", detail="LOCAL_SIGN_IN is off")
     username, password = sent.get("username") or "", sent.get("password") or ""
     user = built.users.find(username[:MOST_CHARACTERS]) if username else None
     attempt = attempts().begin(account_of(user, username[:MOST_CHARACTERS]), known_browser(user))
@@ -64,7 +65,11 @@ def logout() -> ResponseReturnValue:
     """GET asks, POST does it: a link on another site must not sign anybody out."""
     if request.method != "POST":
         user = sessions.signed_in()
-        return render_template("logout.html", username=user.username if user else None, csrf=sessions.csrf_token()), 200, sessions.page_headers()
+        built = services()
+        page = render_template(
+            "logout.html", username=user.username if user else None, csrf=sessions.csrf_token(),
+            provider=built.relying_party.name if built.relying_party and (user is None or user.issuer) else None)
+        return page, 200, sessions.page_headers()
     sent = bodies.form(request)
     sessions.require_same_site()
     sessions.require_csrf(sent.get("csrf"))
@@ -76,12 +81,10 @@ def logout() -> ResponseReturnValue:
 
 def form(after: str, username: str = "", wrong: str = "", wait: int = 0) -> ResponseReturnValue:
     """`wait`: seconds for which no password is looked at."""
-    page = render_template("login.html", after=after, username=username, wrong=wrong, csrf=sessions.csrf_token())
+    built = services()
+    page = render_template(
+        "login.html", after=after, username=username, wrong=wrong, csrf=sessions.csrf_token(),
+        provider=built.relying_party.name if built.relying_party else None, local=built.settings.local_sign_in == "on")
     if wait:
         return page, 429, sessions.page_headers() | {"Retry-After": str(wait)}
     return page, 401 if wrong else 200, sessions.page_headers()
-
-
-def _local(after: str | None) -> str:
-    """A path of ours, or the page of what one has approved: never another site (open redirect)."""
-    return after if after and re.fullmatch(r"/(?![/\\])[!-~]*", after) and "\\" not in after else "/grants"

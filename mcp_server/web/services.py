@@ -20,6 +20,7 @@ from mcp_server.oauth.credentials import Digests, Passwords
 from mcp_server.oauth.device_approval import DeviceApproval
 from mcp_server.oauth.device_authorization_endpoint import DeviceAuthorizationEndpoint
 from mcp_server.oauth.grants_in_force import GrantsInForce
+from mcp_server.oauth.identity.relying_party import RelyingParty
 from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords
 from mcp_server.oauth.keys import SigningKeys
@@ -64,6 +65,7 @@ class Services:
     key_records: KeyRecords
     access_tokens: AccessTokens
     revocations: Revocations
+    relying_party: RelyingParty | None
     authorize: AuthorizeEndpoint
     token: TokenEndpoint
     revocation: RevocationEndpoint

@@ -7,6 +7,7 @@ the session: no form field of it is believed.
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
@@ -16,7 +17,8 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from config.settings import Settings
-from mcp_server.errors import FormExpired
+from mcp_server.errors import FormExpired, InvalidRequest
+from mcp_server.oauth import parameters
 from mcp_server.oauth.credentials import derive_key, new_id
 from mcp_server.oauth.models import User
 from mcp_server.oauth.parameters import Parameters
@@ -29,6 +31,7 @@ TRANSACTION_LIFETIME = 600
 """Seconds an authorization page can be answered."""
 JUST_SIGNED_IN = 60
 """Seconds in which a sign-in counts as fresh."""
+_TRANSACTIONS = "authorization transaction v1"
 STALE = "This page is out of date. Go back to the application and start again."
 
 
@@ -56,13 +59,17 @@ def init_app(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SECURE=secure, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_PATH="/")
 
 
-def sign_in(user: User) -> None:
-    """A new session: nothing of the one before is kept (session fixation), but the code that was typed at /device, which decides nothing."""
+def sign_in(user: User, *, fresh: bool = True) -> None:
+    """A new session: nothing of the one before is kept (session fixation), but the code that was typed at /device, which decides nothing.
+
+    Not `fresh`: a provider knew the person from before.
+    """
     kept = {"user_code": typed} if (typed := typed_user_code()) else {}
     session.clear()
+    now = services().clock()
     session.update(
-        user_id=user.user_id, session_id=new_id(), signed_in_at=services().clock(), csrf=secrets.token_urlsafe(24), password=_password_mark(user),
-        **kept)
+        user_id=user.user_id, session_id=new_id(), signed_in_at=now, proved_at=now if fresh else 0, csrf=secrets.token_urlsafe(24),
+        password=_password_mark(user), **kept)
 
 
 def sign_out() -> None:
@@ -113,8 +120,22 @@ def forget_user_code() -> None:
 
 def must_sign_in_again(prompts: frozenset[str]) -> bool:
     """`prompt=login`, and the last sign-in was not for this request: the page comes back here right after it."""
-    fresh = services().clock() - session.get("signed_in_at", 0) <= JUST_SIGNED_IN
+    fresh = services().clock() - session.get("proved_at", 0) <= JUST_SIGNED_IN
     return "login" in prompts and not fresh
+
+
+def local(after: str | None) -> str:
+    """A path of ours, or the page of what one has approved: never another site (open redirect)."""
+    return after if after and re.fullmatch(r"/(?![/\\])[!-~]*", after) and "\\" not in after else "/grants"
+
+
+def asks_for_a_fresh_sign_in(after: str) -> bool:
+    """Whether the page that comes after the sign-in is a request with `prompt=login`."""
+    try:
+        prompt = parameters.parse(urlsplit(after).query.encode()).get("prompt")
+    except InvalidRequest:
+        return False  # the request is refused when it is come back to
+    return "login" in (prompt or "").split()
 
 
 def csrf_token() -> str:
@@ -139,14 +160,14 @@ def require_same_site() -> None:
 
 
 def sign_transaction(query: str) -> str:
-    signed: str | bytes = _signer().dumps([query, new_id(), session["session_id"]])
+    signed: str | bytes = signer(_TRANSACTIONS).dumps([query, new_id(), session["session_id"]])
     return signed if isinstance(signed, str) else signed.decode()
 
 
 def read_transaction(signed: str) -> Transaction:
     """Raises FormExpired for one that is old, changed, or of another session."""
     try:
-        (query, number, session_id), signed_at = _signer().loads(signed, max_age=TRANSACTION_LIFETIME, return_timestamp=True)
+        (query, number, session_id), signed_at = signer(_TRANSACTIONS).loads(signed, max_age=TRANSACTION_LIFETIME, return_timestamp=True)
     except (BadData, ValueError):
         raise FormExpired(STALE, detail="transaction") from None
     if session_id != session.get("session_id"):
@@ -154,9 +175,10 @@ def read_transaction(signed: str) -> Transaction:
     return Transaction(query, number, signed_at.timestamp() + TRANSACTION_LIFETIME)
 
 
-def _signer() -> URLSafeTimedSerializer:
+def signer(purpose: str) -> URLSafeTimedSerializer:
+    """For what a browser keeps for us: what was signed for one purpose is nothing for another."""
     keys = [*current_app.config["SECRET_KEY_FALLBACKS"], current_app.config["SECRET_KEY"]]  # itsdangerous signs with the last
-    return URLSafeTimedSerializer(keys, salt="authorization transaction v1")
+    return URLSafeTimedSerializer(keys, salt=purpose)
 
 
 def page_headers(form_action: str = "") -> dict[str, str]:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+
+from mcp_server.oauth.models import Grant, User
 
 PASSWORD = "correct horse battery"
 
@@ -104,3 +108,45 @@ def test_without_tables_the_status_is_75_and_the_text_says_what_to_run(new_machi
     failed = new_machine.run("users", "list")
     assert failed.status == 75
     assert "python -m mcp_server.prepare" in failed.err
+
+
+ISSUER = "https://login.acme.test/"
+
+
+@pytest.fixture
+def from_provider(machine):
+    user = User("9", "zoe", "", created_at=1.0, issuer=ISSUER, external_subject="1")
+    machine.services.users.add(user)
+    return user
+
+
+def test_the_list_shows_where_a_person_comes_from(run, from_provider):
+    run("users", "add", "jo", "--generate")
+    assert [(user["username"], user["provider"]) for user in run("users", "list", "--json").json] == [("jo", ""), ("zoe", ISSUER)]
+    assert ISSUER in run("users", "list").out
+
+
+def test_who_comes_from_a_provider_is_given_no_password(machine, run, from_provider):
+    refused = run("users", "passwd", "zoe", "--generate")
+    assert (refused.status, ISSUER in refused.err) == (1, True)
+    assert machine.services.users.find("zoe").password_hash == ""
+
+
+def test_who_is_disabled_is_ended_and_can_be_let_in_again(machine, run, from_provider):
+    built, now = machine.services, machine.services.clock()
+    for grant_id, subject in (("theirs", "9"), ("another's", "8")):
+        built.grants.add(Grant(grant_id, "client", subject, "tools:read", "https://mcp.test/mcp", now, now + 60))
+    assert run("users", "disable", "zoe").status == 0
+    assert built.users.find("zoe") == dataclasses.replace(from_provider, disabled=True)
+    assert built.revocations.any_revoked(("theirs",))
+    assert not built.revocations.any_revoked(("another's",))
+    assert run("users", "enable", "zoe").status == 0
+    assert built.users.find("zoe") == from_provider
+    assert not built.revocations.any_revoked(("user:9",))
+    assert [record["action"] for record in machine.audit] == ["user_disabled", "user_enabled"]
+
+
+@pytest.mark.parametrize("command", ["disable", "enable"])
+def test_nobody_of_that_name_can_be_disabled_or_enabled(run, command):
+    refused = run("users", command, "nobody")
+    assert (refused.status, "There is no user 'nobody'" in refused.err) == (1, True)

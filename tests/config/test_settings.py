@@ -307,3 +307,46 @@ def test_the_issuer_follows_the_port():
 def test_instances_are_allowed_origins():
     found = settings(SERVICENOW_INSTANCE="https://dev1.service-now.com", ALLOWED_ORIGINS="https://tools.example.com")
     assert found.allowed_origins == {"https://dev1.service-now.com", "https://tools.example.com"}
+
+
+OIDC = {
+    "OIDC_ISSUER": "https://login.acme.test/realms/a", "OIDC_CLIENT_ID": "gateway", "OIDC_CLIENT_SECRET": "of-the-provider",
+    "OIDC_ALLOWED_DOMAINS": "acme.test"}
+
+
+def test_a_provider_is_read_letter_by_letter_and_its_secret_is_not_shown():
+    read = settings(**OIDC | {"OIDC_ISSUER": "https://Login.acme.test/", "OIDC_ALLOWED_DOMAINS": "Acme.test, b.test", "OIDC_ALLOWED_GROUPS": "A b,c"})
+    assert (read.oidc_issuer, read.oidc_allowed_domains, read.oidc_allowed_groups) == (
+        "https://Login.acme.test/", ("acme.test", "b.test"), ("A b", "c"))
+    assert "of-the-provider" not in repr(read)
+
+
+@pytest.mark.parametrize(("changes", "named"), [
+    ({"OIDC_CLIENT_ID": ""}, "go together"), ({"OIDC_CLIENT_SECRET": ""}, "go together"), ({"OIDC_ISSUER": ""}, "go together"),
+    ({"OIDC_ALLOWED_DOMAINS": ""}, "OIDC_ALLOWED_DOMAINS"), ({"OIDC_SCOPES": "profile"}, "OIDC_SCOPES"),
+    ({"OIDC_ISSUER": "http://login.acme.test"}, "OIDC_ISSUER must"), ({"OIDC_ISSUER": "https://login.acme.test?a=b"}, "OIDC_ISSUER must"),
+    ({"OIDC_ISSUER": "https://a:b@login.acme.test"}, "OIDC_ISSUER must"), ({"OIDC_ISSUER": "login.acme.test"}, "OIDC_ISSUER must"),
+    ({"OIDC_ALLOWED_DOMAINS": "@acme.test"}, "OIDC_ALLOWED_DOMAINS must"), ({"OIDC_ALLOWED_DOMAINS": "test"}, "OIDC_ALLOWED_DOMAINS must"),
+    ({"ENVIRONMENT": "production", "OAUTH_ISSUER": "https://mcp.acme.test", "OIDC_ISSUER": "http://localhost:9000"}, "https URLs in production"),
+    ({"ENVIRONMENT": "production", "OAUTH_ISSUER": "https://mcp.acme.test", "ID_JAG_ISSUERS": "http://127.0.0.1:9000"}, "https URLs in production"),
+    ({"ID_JAG_ISSUERS": "http://login.acme.test"}, "ID_JAG_ISSUERS must"),
+])
+def test_what_a_provider_needs_is_asked_for_at_once(changes, named):
+    (problem,) = problems(MINIMAL | OIDC | changes)
+    assert named in problem
+
+
+def test_identity_assertions_alone_need_to_know_who_may_come_in_too():
+    (problem,) = problems({**MINIMAL, "ID_JAG_ISSUERS": "https://login.acme.test"})
+    assert "say who may come in" in problem
+    assert settings(ID_JAG_ISSUERS="https://login.acme.test", OIDC_ALLOWED_DOMAINS="*").id_jag_issuers == ("https://login.acme.test",)
+
+
+def test_without_passwords_and_without_a_provider_nobody_could_sign_in():
+    (problem,) = problems({**MINIMAL, "LOCAL_SIGN_IN": "off"})
+    assert "nobody could sign in" in problem
+    assert settings(**OIDC, LOCAL_SIGN_IN="off").local_sign_in == "off"
+
+
+def test_a_provider_on_loopback_may_be_http_in_development():
+    assert settings(**OIDC | {"OIDC_ISSUER": "http://localhost:9000"}).oidc_issuer == "http://localhost:9000"

@@ -39,13 +39,15 @@ class GrantParts:
     def in_force(self, grant_id: str) -> Grant | None:
         """The grant, if it has not ended, the person is still there and nothing of it was revoked."""
         grant = self.grants.find(grant_id, self.clock())
-        if grant is None:
-            return None
+        return grant if grant is not None and self.may_act(grant) else None
+
+    def may_act(self, grant: Grant) -> bool:
+        """Whether its person is still there, and nothing of it was revoked."""
         if not grant.subject.startswith("client:"):
             user = self.users.find_by_id(grant.subject)
             if user is None or user.disabled:
-                return None
-        return None if self.revocations.any_revoked((grant_id, f"client:{grant.client_id}", f"user:{grant.subject}")) else grant
+                return False
+        return not self.revocations.any_revoked((grant.grant_id, f"client:{grant.client_id}", f"user:{grant.subject}"))
 
     def until(self, ends_at: float, now: float) -> float:
         """When a grant ends that was used now, and has to end at `ends_at`."""
