@@ -29,7 +29,11 @@ GatewayError
 │   ├── InvalidMessage              -32600
 │   ├── MethodNotFound              -32601
 │   ├── InvalidParams               -32602
-│   └── InternalError               -32603
+│   │   └── ResourceNotFound        -32602, until 2025-11-25 -32002
+│   ├── InternalError               -32603
+│   ├── HeaderMismatch              -32020 (2026-07-28)
+│   ├── MissingCapability           -32021 (2026-07-28)
+│   └── UnsupportedVersion          -32022 (2026-07-28)
 ├── ToolError                       a tool result with isError
 ├── RequestRefused                  refused before it is understood
 │   ├── OriginRefused               403
@@ -37,6 +41,7 @@ GatewayError
 │   ├── BodyTooSlow                 408
 │   ├── UnsupportedContentType      415
 │   ├── FormExpired                 400, a page form that is stale or not ours
+│   ├── SessionNotFound             404, an MCP session that has ended
 │   └── RateLimitExceeded           429
 └── DependencyUnavailable           503 with Retry-After; in a tool call a result with isError
     ├── StoreUnavailable
@@ -211,8 +216,28 @@ class InvalidParams(JsonRpcError):
     code = -32602
 
 
+class ResourceNotFound(InvalidParams):
+    pass
+
+
 class InternalError(JsonRpcError):
     code = -32603
+
+
+class HeaderMismatch(JsonRpcError):
+    """A header and the body say different things."""
+
+    code = -32020
+
+
+class MissingCapability(JsonRpcError):
+    """The request needs something of the client that it did not declare."""
+
+    code = -32021
+
+
+class UnsupportedVersion(JsonRpcError):
+    code = -32022
 
 
 class ToolError(GatewayError):
@@ -242,6 +267,12 @@ class UnsupportedContentType(RequestRefused):
 
 class FormExpired(RequestRefused):
     status, error = 400, "invalid_request"
+
+
+class SessionNotFound(RequestRefused):
+    """The client begins a new session when it hears of it."""
+
+    status = 404
 
 
 class RateLimitExceeded(RequestRefused):
