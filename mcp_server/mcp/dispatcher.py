@@ -183,7 +183,7 @@ class Dispatcher:
             return HandshakeConversation(outlet, call.session, self._server.switchboard)
         if call.meta.get(LOG_LEVEL_KEY) not in (None, *LEVELS):
             raise InvalidParams(f"The log level must be one of: {', '.join(LEVELS)}.")
-        given = request.params.get("inputResponses") or {}
+        given = request.params.get("inputResponses", {})
         if not isinstance(given, dict):
             raise InvalidParams("`inputResponses` must be an object.")
         known = self._server.states.open(request.params.get("requestState"), call.principal, request.method, request.params)

@@ -98,9 +98,10 @@ def running(request, tmp_path_factory, model):
     gateway = Gateway(tmp_path_factory.mktemp("gateway"))
     gateway.configured(OLLAMA_API_URL=model.url, LLM_BACKEND="ollama", LLM_TIMEOUT=25, LLM_CONCURRENCY=1, **redis)
     gateway.redis_url = redis.get("REDIS_URL")
-    gateway.started()
-    yield gateway
-    gateway.stop()
+    try:
+        yield gateway.started() or gateway
+    finally:
+        gateway.stop()
 
 
 @pytest.fixture
