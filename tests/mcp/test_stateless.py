@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
+from marshmallow import Schema
+
+from mcp_server.mcp.arguments import Flag, Text, Whole
+from mcp_server.mcp.dispatcher import Dispatcher
+from mcp_server.mcp.methods import METHODS
+from mcp_server.mcp.tool import Tool, ToolRegistry
 
 VERSION = "2026-07-28"
 PREFIX = "io.modelcontextprotocol/"
@@ -147,3 +154,49 @@ def test_broken_json_has_an_error_without_an_id(client):
     reply = client.send(b"{", VERSION)
     assert error(reply) == (400, -32700)
     assert "id" not in json.loads(reply.body)
+
+
+class Region(Schema):
+    region = Text(metadata={"x-mcp-header": "Region"})
+    count = Whole(metadata={"x-mcp-header": "Count"})
+    sure = Flag(metadata={"x-mcp-header": "Sure"})
+
+
+class InRegion(Tool):
+    name, title, description = "in_region", "In region", "Has arguments that headers repeat."
+    input_schema = Region()
+
+    def run(self, _, **arguments):
+        return json.dumps(arguments)
+
+
+@pytest.mark.requirement("HDR-011")
+@pytest.mark.parametrize(
+    ("arguments", "headers", "fits"),
+    [
+        ({}, {}, True),
+        ({"region": None}, {}, True),
+        ({"region": "eu"}, {"Region": "eu"}, True),
+        ({"region": "eu"}, {"Region": " eu "}, True),
+        ({"region": "é"}, {"Region": "=?base64?w6k=?="}, True),
+        ({"region": "=?base64?"}, {"Region": "=?base64?"}, True),
+        ({"count": 3}, {"Count": "3"}, True),
+        ({"count": 3}, {"Count": "3.0"}, True),
+        ({"sure": True}, {"Sure": "true"}, True),
+        ({"region": "eu"}, {}, False),
+        ({}, {"Region": "eu"}, False),
+        ({"region": None}, {"Region": ""}, False),
+        ({"region": "eu"}, {"Region": "EU"}, False),
+        ({"region": "eu"}, {"Region": "=?base64?ZXU?="}, False),
+        ({"region": "eu"}, {"Region": "=?base64?ZXV=?="}, False),
+        ({"count": 3}, {"Count": "4"}, False),
+        ({"count": 3}, {"Count": "three"}, False),
+        ({"sure": True}, {"Sure": "True"}, False),
+    ],
+)
+def test_headers_that_repeat_arguments_must_agree_with_them(client, server, arguments, headers, fits):
+    client.dispatcher = Dispatcher(METHODS, replace(server, tools=ToolRegistry([InRegion()], 10_000)), print)
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "in_region", "arguments": arguments, "_meta": META}}
+    sent = {"Mcp-Method": "tools/call", "Mcp-Name": "in_region"} | {f"Mcp-Param-{name}": value for name, value in headers.items()}
+    reply = client.send(body, VERSION, sent)
+    assert reply.error_code == (None if fits else -32020)
