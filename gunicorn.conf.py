@@ -47,6 +47,8 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc] # the same
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
+        if services := _services(self):
+            gevent.spawn(services.drain)
         gevent.spawn_later(DRAIN_IDLE, self._end_waiting)
 
     def _end_waiting(self) -> None:
@@ -114,14 +116,17 @@ def pre_request(_worker: Any, _request: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Streams ask `worker.alive`; the background work begins in the process that does it."""
-    extensions = getattr(worker.wsgi, "extensions", {})
-    extensions["gunicorn_worker"] = worker
-    if services := extensions.get("services"):
+    """The background work begins in the process that does it."""
+    if services := _services(worker):
         services.start()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """Close what the worker opened."""
-    if services := getattr(getattr(worker, "wsgi", None), "extensions", {}).get("services"):
+    if services := _services(worker):
         services.close()
+
+
+def _services(worker: Any) -> Any:
+    """What the application built; None in a worker that could not load it."""
+    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("services")

@@ -23,9 +23,13 @@ from mcp_server.concurrency import pause, spawn
 from mcp_server.errors import StoreUnavailable
 from mcp_server.llm.open import open_model
 from mcp_server.llm.ports import LanguageModel
+from mcp_server.mcp.asking import RequestStates
+from mcp_server.mcp.changes import Changes
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.methods import METHODS
 from mcp_server.mcp.server import Server
+from mcp_server.mcp.sessions import Sessions
+from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorization_server import AuthorizationServer
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
@@ -35,7 +39,7 @@ from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEn
 from mcp_server.oauth.client_id_documents import ClientIdDocuments
 from mcp_server.oauth.client_id_urls import AllowedDomains
 from mcp_server.oauth.clients import Clients
-from mcp_server.oauth.credentials import Digests, Passwords
+from mcp_server.oauth.credentials import Digests, Passwords, derive_key
 from mcp_server.oauth.device_approval import DeviceApproval
 from mcp_server.oauth.device_authorization_endpoint import DeviceAuthorizationEndpoint
 from mcp_server.oauth.grants.authorization_code import AuthorizationCodeGrant, S256Challenge
@@ -95,6 +99,7 @@ INSTRUCTIONS = (
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
 FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS = 1.0, 2.0, 60
+LISTEN_SECONDS = 0.05
 
 GRANTS: tuple[tuple[type, list[Any]], ...] = (
     (AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []), (DeviceCodeGrant, []))
@@ -172,6 +177,11 @@ def build_services(
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
     tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
+    mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
+    sessions, switchboard = Sessions(mcp_keys, state.sessions, clock), Switchboard(state.journals, clock)
+    served = Server(
+        "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
+        RequestStates(mcp_keys, clock), Changes(switchboard, clock))
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
         clients=registry.clients, users=registry.users, grants=state.grants,
@@ -201,9 +211,9 @@ def build_services(
         bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
         allowed_origins=settings.allowed_origins | {settings.issuer},
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
-        dispatcher=Dispatcher(METHODS, Server("servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools), _log_unexpected),
+        dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
         tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),
-        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(KEYS_SECONDS, signing_keys.follow),
+        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
                     _every(SWEEP_SECONDS, _sweeping(state, registry, clock)), _every(SWEEP_SECONDS, _sweeping_keys(key_records, audit))))
 
 

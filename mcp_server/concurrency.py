@@ -1,9 +1,10 @@
-"""Two things a gevent worker needs: run this in a real thread, and give up after N seconds."""
+"""What a gevent worker needs: run this in a real thread, give up after N seconds, do this beside, and tell when a client is gone."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from socket import MSG_PEEK
 from typing import Any, ParamSpec, TypeVar
 
 import gevent
@@ -85,6 +86,24 @@ def spawn(function: Callable[[], None]) -> Callable[[], None]:
         greenlet.kill(block=False)
 
     return stop
+
+
+def watch_for_the_end(socket: Any, ended: Callable[[], None]) -> Callable[[], None]:
+    """Call `ended` as soon as the other side closes this connection. Returns what stops the watching, at once: nobody else may read meanwhile.
+
+    WSGI tells of a lost client only when a write fails, and the first write after it left does not.
+    """
+    if socket is None:
+        return lambda: None
+
+    def watch() -> None:
+        try:
+            if socket.recv(1, MSG_PEEK) == b"":  # something to read would be the next request: then nobody can tell any more
+                ended()
+        except OSError:
+            ended()
+
+    return gevent.spawn(watch).kill  # type: ignore[no-any-return] # it has no types
 
 
 def pause(seconds: float) -> None:

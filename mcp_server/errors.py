@@ -32,7 +32,11 @@ GatewayError
 │   ├── InvalidMessage              -32600
 │   ├── MethodNotFound              -32601
 │   ├── InvalidParams               -32602
-│   └── InternalError               -32603
+│   │   └── ResourceNotFound        -32602, until 2025-11-25 -32002
+│   ├── InternalError               -32603
+│   ├── HeaderMismatch              -32020 (2026-07-28)
+│   ├── MissingCapability           -32021 (2026-07-28)
+│   └── UnsupportedVersion          -32022 (2026-07-28)
 ├── ToolError                       a tool result with isError
 ├── RequestRefused                  refused before it is understood
 │   ├── OriginRefused               403
@@ -41,6 +45,7 @@ GatewayError
 │   ├── UnsupportedContentType      415
 │   ├── FormExpired                 400, a page form that is stale or not ours
 │   ├── SignInFailed                403, a sign-in with a provider that came to nothing
+│   ├── SessionNotFound             404, an MCP session that has ended
 │   └── RateLimitExceeded           429
 └── DependencyUnavailable           503 with Retry-After; in a tool call a result with isError
     ├── StoreUnavailable
@@ -231,8 +236,28 @@ class InvalidParams(JsonRpcError):
     code = -32602
 
 
+class ResourceNotFound(InvalidParams):
+    pass
+
+
 class InternalError(JsonRpcError):
     code = -32603
+
+
+class HeaderMismatch(JsonRpcError):
+    """A header and the body say different things."""
+
+    code = -32020
+
+
+class MissingCapability(JsonRpcError):
+    """The request needs something of the client that it did not declare."""
+
+    code = -32021
+
+
+class UnsupportedVersion(JsonRpcError):
+    code = -32022
 
 
 class ToolError(GatewayError):
@@ -272,6 +297,12 @@ class SignInFailed(RequestRefused):
     def __init__(self, message: str, *, detail: str = "", again: str | None = None) -> None:
         super().__init__(message, detail=detail)
         self.again = again
+
+
+class SessionNotFound(RequestRefused):
+    """The client begins a new session when it hears of it."""
+
+    status = 404
 
 
 class RateLimitExceeded(RequestRefused):

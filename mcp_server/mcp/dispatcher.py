@@ -1,8 +1,10 @@
-"""Message → method → handler → answer."""
+"""Message → era → method → handler → answer."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,18 +20,38 @@ from mcp_server.errors import (
     RequestRefused,
     TokenRequired,
 )
-from mcp_server.mcp import jsonrpc
-from mcp_server.mcp.context import CallContext
-from mcp_server.mcp.eras import revision, status_of
-from mcp_server.mcp.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId
+from mcp_server.mcp import jsonrpc, stateless
+from mcp_server.mcp.asking import InputRequired
+from mcp_server.mcp.context import LEVELS, CallContext
+from mcp_server.mcp.conversation import Conversation, HandshakeConversation, Outlet, StatelessConversation, answer_topic
+from mcp_server.mcp.eras import LOG_LEVEL_KEY, AnyEra
+from mcp_server.mcp.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from mcp_server.mcp.methods import NOTIFICATIONS
 from mcp_server.mcp.methods.method import Method, NotificationMethod
 from mcp_server.mcp.server import Server
+from mcp_server.mcp.sessions import Session
 from mcp_server.principal import Principal
 from mcp_server.validation import load
 
 LogUnexpected: TypeAlias = Callable[[Exception, str], None]
 """Takes what went wrong and the method in which it did; called while the exception is being handled."""
+
+CANCELLED = "notifications/cancelled"
+
+
+@dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
+class Delivery:
+    """How a message came: from whom, in which era, and until when it must be answered.
+
+    `header` tells what HTTP said beside the body. Without an `outlet` nothing can be said before the answer.
+    """
+
+    principal: Principal | None
+    deadline: Deadline
+    era: AnyEra
+    header: stateless.Header
+    session: Session | None = None
+    outlet: Outlet | None = None
 
 
 @dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
@@ -37,7 +59,7 @@ class Reply:
     """What goes back over HTTP, and what the access log and the metrics may say of it.
 
     `method` and `tool` are names of ours or None, never a text of the caller's. `error_code` is that of an error object;
-    `is_error` is also true of a tool result with `isError`, and of a batch with either in it.
+    `is_error` is also true of a tool result with `isError`, and of a batch with either in it. `session_id`: of the session that it begins.
     """
 
     status: int
@@ -46,11 +68,14 @@ class Reply:
     tool: str | None = None
     is_error: bool = False
     error_code: int | None = None
+    session_id: str | None = None
 
 
 class Dispatcher:
     def __init__(self, methods: Iterable[Method], server: Server, log_unexpected: LogUnexpected) -> None:
-        self._methods = {method.name: method for method in methods}
+        served = [method for method in methods if method.capability is None or method.capability in server.capabilities]
+        self._handshake = {method.name: method for method in served if method.handshake}
+        self._stateless = {method.name: method for method in served if method.stateless}
         self._notifications = {row.name: row for row in NOTIFICATIONS}
         self._server = server
         self._log_unexpected = log_unexpected
@@ -59,85 +84,153 @@ class Dispatcher:
         """Whether the message may be answered without a credential. A batch may not, nor may what is malformed."""
         row: Method | NotificationMethod | None = None
         if isinstance(message, Request):
-            row = self._methods.get(message.method)
+            row = self._handshake.get(message.method)
         elif isinstance(message, Notification):
             row = self._notifications.get(message.method)
         return row is not None and row.open_to_anyone
 
-    def dispatch(self, message: Message | Batch, principal: Principal | None, protocol_version: str | None, deadline: Deadline) -> Reply:
-        """The answer to what `jsonrpc.parse` returned. `protocol_version` is the header's value.
+    def at_once(self, message: Message | Batch) -> bool:
+        """Whether the answer comes without anything said before it, and too soon to be cancelled."""
+        if not isinstance(message, Request):
+            return True
+        method = self._handshake.get(message.method) or self._stateless.get(message.method)
+        return method is None or method.at_once is None or method.at_once(self._server, message.params)
 
-        Raises BearerError or RequestRefused for a single request that HTTP has to refuse; nothing else.
+    def dispatch(self, message: Message | Batch, delivery: Delivery) -> Reply:
+        """The answer to what `jsonrpc.parse` returned.
+
+        Raises BearerError or RequestRefused for a single message that HTTP has to refuse, and StoreUnavailable for one that is never answered.
         """
-        if principal is None and not self.open_to_anyone(message):
+        if delivery.principal is None and not self.open_to_anyone(message):
             raise TokenRequired("This needs an access token.")
+        era = delivery.era
         if isinstance(message, Malformed):
-            return _failure(message.id, message.error, status=status_of(message.error))
-        try:
-            spoken = revision(protocol_version)
-        except InvalidMessage as error:
-            return _failure(message.id if isinstance(message, Request) else None, error, status=400)
+            return _failure(message.id, message.error, era)
         if isinstance(message, Request):
-            return self._answer(message, principal, deadline)
+            return self._answer(message, delivery)
         if isinstance(message, list):
-            if not spoken.batches:
-                return _failure(None, InvalidMessage(f"MCP {spoken.version} has no batches: send one message a request."), status=400)
-            return self._answer_batch(message, principal, deadline)
-        return self._accept(message)
+            if not era.batches:
+                return _failure(None, InvalidMessage(f"MCP {era.version} has no batches: send one message a request."), era)
+            return self._answer_batch(message, delivery)
+        return self._accept(message, delivery)
 
-    def _accept(self, message: Message) -> Reply:
-        if isinstance(message, Notification) and message.method in self._notifications:
-            return Reply(202, None, message.method)
-        return Reply(202, None)
+    def _accept(self, message: Message, delivery: Delivery) -> Reply:
+        """What is never answered. In the handshake era it may be about a call that runs in another worker."""
+        era, session = delivery.era, delivery.session
+        named = message.method if isinstance(message, Notification) and message.method in self._notifications else None
+        if era.stateless:
+            if isinstance(message, Response):
+                return _failure(None, InvalidMessage(f"MCP {era.version} has no responses by clients: send the call again with its answers."), era)
+            return Reply(202, None, named)
+        if isinstance(message, Response) and session is not None and isinstance(message.id, str):
+            self._server.switchboard.publish(answer_topic(session, message.id), message.content)
+        if named == CANCELLED and isinstance(message, Notification) and isinstance(message.params, dict):
+            self._cancel(message.params.get("requestId"), delivery.principal, session)
+        return Reply(202, None, named)
 
-    def _answer(self, request: Request, principal: Principal | None, deadline: Deadline) -> Reply:
-        method = self._methods.get(request.method)
-        if method is None:
-            return _failure(request.id, MethodNotFound(f"Unknown method: {request.method[: jsonrpc.LONGEST_NAME]!r}."))
-        call = CallContext(principal, deadline, request.id)
+    def _cancel(self, request_id: Any, principal: Principal | None, session: Session | None) -> None:
+        if isinstance(request_id, str | int):
+            self._server.switchboard.publish(_cancel_topic(principal, session, request_id), None)
+
+    def _answer(self, request: Request, delivery: Delivery) -> Reply:
+        era = delivery.era
+        call = CallContext(delivery.principal, delivery.deadline, request.id, era, delivery.session)
+        method: Method | None = None
         named: str | None = None
         try:
+            meta = stateless.check(request, delivery.header) if era.stateless else request.params.get("_meta")
+            method = self._method(request, era)
+            if era.stateless and method.check_headers is not None:
+                method.check_headers(self._server, request.params, delivery.header)
             if method.scope is not None:
                 call.require_scope(method.scope)
             params = load(method.params, request.params, InvalidParams)
             named = params[method.named_by] if method.named_by else None
-            result = method.handler(self._server, call, params)
-            body = jsonrpc.dumps(jsonrpc.result(request.id, result))
+            if delivery.outlet is None:
+                result = method.handler(self._server, call, params)
+            else:
+                call.meta = meta if isinstance(meta, dict) else {}
+                result = self._answer_beside(method, request, call, params, delivery.outlet)
+            body = jsonrpc.dumps(jsonrpc.result(request.id, era.shape(result, self._server.info, method.cache_scope)))
         except (BearerError, RequestRefused):
             raise
+        except InputRequired as needed:
+            return Reply(200, self._ask(needed, request, call), request.method, named)
         except JsonRpcError as error:
-            return _failure(request.id, error, method.name)
+            return _failure(request.id, error, era, method)
         except DependencyUnavailable as error:
-            return _failure(request.id, InternalError(error.message), method.name, named)
+            return _failure(request.id, InternalError(error.message), era, method, named)
         except Exception as error:  # noqa: BLE001 the last resort: the caller gets an answer, the log gets everything
-            self._log_unexpected(error, method.name)
-            return _failure(request.id, InternalError("The server could not do this. The failure is logged."), method.name, named)
-        return Reply(200, body, method.name, named, is_error=result.get("isError", False))
+            self._log_unexpected(error, request.method if method is None else method.name)
+            return _failure(request.id, InternalError("The server could not do this. The failure is logged."), era, method, named)
+        return Reply(200, body, method.name, named, is_error=result.get("isError", False), session_id=call.begun_session)
 
-    def _answer_batch(self, batch: Batch, principal: Principal | None, deadline: Deadline) -> Reply:
-        replies = [self._answer_member(message, principal, deadline) for message in batch]
+    def _method(self, request: Request, era: AnyEra) -> Method:
+        method = (self._stateless if era.stateless else self._handshake).get(request.method)
+        if method is None:
+            raise MethodNotFound(f"Unknown method: {request.method[: jsonrpc.LONGEST_NAME]!r}.")
+        return method
+
+    def _answer_beside(self, method: Method, request: Request, call: CallContext, params: dict[str, Any], outlet: Outlet) -> dict[str, Any]:
+        """With an outlet: the handler can report, ask and be cancelled."""
+        call.conversation = self._conversation(request, call, outlet)
+        call.progress_token = progress_token(request)
+        with self._cancellable(call, outlet):
+            return method.handler(self._server, call, params)
+
+    def _conversation(self, request: Request, call: CallContext, outlet: Outlet) -> Conversation:
+        if not call.era.stateless:
+            return HandshakeConversation(outlet, call.session, self._server.switchboard)
+        if call.meta.get(LOG_LEVEL_KEY) not in (None, *LEVELS):
+            raise InvalidParams(f"The log level must be one of: {', '.join(LEVELS)}.")
+        given = request.params.get("inputResponses", {})
+        if not isinstance(given, dict):
+            raise InvalidParams("`inputResponses` must be an object.")
+        known = self._server.states.open(request.params.get("requestState"), call.principal, request.method, request.params)
+        return StatelessConversation(outlet, call.meta, known, given)
+
+    def _cancellable(self, call: CallContext, outlet: Outlet | None) -> AbstractContextManager[None]:
+        """While the block runs, the caller can cancel it, from any worker. In the stateless era closing the stream does so."""
+        if outlet is None or call.era.stateless or call.request_id is None:
+            return nullcontext()
+        topic = _cancel_topic(call.principal, call.session, call.request_id)
+        return self._server.switchboard.listening(topic, lambda _: outlet.cancel())
+
+    def _ask(self, needed: InputRequired, request: Request, call: CallContext) -> bytes:
+        result = {
+            "resultType": "input_required",
+            "inputRequests": {key: {"method": question.method, "params": question.params} for key, question in needed.questions.items()},
+            "requestState": self._server.states.seal(needed.answers, call.principal, request.method, request.params),
+        }
+        return jsonrpc.dumps(jsonrpc.result(request.id, call.era.shape(result, self._server.info, None)))
+
+    def _answer_batch(self, batch: Batch, delivery: Delivery) -> Reply:
+        replies = [self._answer_member(message, delivery) for message in batch]
         bodies = [reply.body for reply in replies if reply.body is not None]
         if not bodies:
             return Reply(202, None, "batch")
         status = 400 if all(isinstance(message, Malformed) for message in batch) else 200
         return Reply(status, b"[" + b",".join(bodies) + b"]", "batch", is_error=any(reply.is_error for reply in replies))
 
-    def _answer_member(self, message: Message, principal: Principal | None, deadline: Deadline) -> Reply:
+    def _answer_member(self, message: Message, delivery: Delivery) -> Reply:
+        era = delivery.era
         if isinstance(message, Malformed):
-            return _failure(message.id, message.error)
+            return _failure(message.id, message.error, era)
         if not isinstance(message, Request):
-            return self._accept(message)
-        method = self._methods.get(message.method)
+            return self._accept(message, delivery)
+        method = self._handshake.get(message.method)
         if method is not None and method.alone:
-            return _failure(message.id, InvalidMessage(f"{method.name} cannot be part of a batch."), method.name)
+            return _failure(message.id, InvalidMessage(f"{method.name} cannot be part of a batch."), era, method)
         try:
-            return self._answer(message, principal, deadline)
+            return self._answer(message, delivery)
         except (BearerError, RequestRefused) as error:
             return _refusal(message.id, error)
 
 
-def _failure(id: RequestId | None, error: JsonRpcError, method: str | None = None, tool: str | None = None, *, status: int = 200) -> Reply:
-    return Reply(status, jsonrpc.dumps(jsonrpc.error(id, error)), method, tool, is_error=True, error_code=error.code)
+def _failure(id: RequestId | None, error: JsonRpcError, era: AnyEra, method: Method | None = None, named: str | None = None) -> Reply:
+    code = era.code_of(error)
+    body = jsonrpc.dumps(jsonrpc.error(id, error, code))
+    return Reply(era.status_of(error), body, method.name if method else None, named, is_error=True, error_code=code)
 
 
 def _refusal(id: RequestId, error: BearerError | RequestRefused) -> Reply:
@@ -150,3 +243,16 @@ def _refusal(id: RequestId, error: BearerError | RequestRefused) -> Reply:
         data = {"scope": " ".join(sorted(error.scopes))}
     body = jsonrpc.dumps(jsonrpc.error_object(id, error.status, error.message or "Refused", data))
     return Reply(200, body, is_error=True, error_code=error.status)
+
+
+def progress_token(request: Request) -> str | int | None:
+    """What progress is to be told under; None: the caller does not want to know."""
+    meta = request.params.get("_meta")
+    token = meta.get("progressToken") if isinstance(meta, dict) else None
+    return token if isinstance(token, str | int) and not isinstance(token, bool) else None
+
+
+def _cancel_topic(principal: Principal | None, session: Session | None, request_id: RequestId) -> str:
+    """Whose call it is: of the session, else of the principal, who alone can cancel it."""
+    whose = session.name if session else repr((principal.client_id, principal.subject) if principal else None)
+    return f"cancel:{hashlib.sha256(f'{whose} {request_id!r}'.encode('utf-8', 'surrogatepass')).hexdigest()}"

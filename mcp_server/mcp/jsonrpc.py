@@ -42,9 +42,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The client's answer to a request of ours."""
+    """The client's answer to a request of ours. `content` has its `result` or its `error`."""
 
     id: RequestId | None
+    content: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,9 @@ def result(id: RequestId, value: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": id, "result": value}
 
 
-def error(id: RequestId | None, failure: JsonRpcError) -> dict[str, Any]:
-    """Without an `id` member where the request's could not be read: MCP's schema has no `null` there."""
-    return error_object(id, failure.code, failure.message or _MEANINGS.get(failure.code, "Error"), failure.data)
+def error(id: RequestId | None, failure: JsonRpcError, code: int | None = None) -> dict[str, Any]:
+    """Without an `id` member where the request's could not be read: MCP's schema has no `null` there. `code`: if it is not the failure's own."""
+    return error_object(id, code or failure.code, failure.message or _MEANINGS.get(failure.code, "Error"), failure.data)
 
 
 def error_object(id: RequestId | None, code: int, message: str, data: Any = None) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _response(value: dict[str, Any], known_id: RequestId | None) -> Response:
         raise InvalidMessage("A message has a `method`, or one of `result` and `error`.")
     if known_id is None and value.get("id") is not None:
         raise InvalidMessage("`id` must be a string or an integer.")
-    return Response(known_id)
+    return Response(known_id, {name: value[name] for name in ("result", "error") if name in value})
 
 
 def _is_id(value: Any) -> bool:

@@ -1,10 +1,14 @@
-"""What this server says of itself."""
+"""What this server is, has and says of itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_server.mcp.asking import RequestStates
+from mcp_server.mcp.changes import Changes
+from mcp_server.mcp.sessions import Sessions
+from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.mcp.tool import ToolRegistry
 
 
@@ -17,6 +21,10 @@ class Server:
     version: str
     instructions: str
     tools: ToolRegistry
+    sessions: Sessions
+    switchboard: Switchboard
+    states: RequestStates
+    changes: Changes
 
     @property
     def info(self) -> dict[str, str]:
@@ -25,4 +33,9 @@ class Server:
     @property
     def capabilities(self) -> dict[str, Any]:
         """Only what is there to be used."""
-        return {"tools": {}} if self.tools.definitions else {}
+        return {"tools": {"listChanged": True}, "logging": {}} if self.tools.definitions else {}
+
+    @property
+    def stateless_capabilities(self) -> dict[str, Any]:
+        """As `server/discover` says it."""
+        return self.capabilities

@@ -18,18 +18,27 @@ from mcp_server.validation import load
 
 @dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class ToolResult:
-    """One complete text, the same as an object where the tool declares an output schema."""
+    """One complete text, the same as an object where the tool declares an output schema. `content`: blocks instead of the text."""
 
     text: str
     structured: Mapping[str, Any] | None = None
     is_error: bool = False
+    content: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What a tool returns that has more to show than text: MCP's content blocks, as they go out."""
+
+    blocks: list[dict[str, Any]]
 
 
 class Tool:
     """One thing that an agent can have done.
 
     `description` is written for the model that chooses: purpose, exact inputs, what comes back, when not to use it.
-    `annotations` are MCP's hints: readOnlyHint, destructiveHint, idempotentHint, openWorldHint.
+    `annotations` are MCP's hints: readOnlyHint, destructiveHint, idempotentHint, openWorldHint. `quick`: it answers in
+    milliseconds, so it need not report progress, ask, or be cancelled.
     """
 
     name: ClassVar[str]
@@ -39,9 +48,10 @@ class Tool:
     input_schema: Schema
     output_schema: Schema | None = None
     annotations: ClassVar[Mapping[str, bool]] = {}
+    quick: ClassVar[bool] = False
 
     def run(self, call: CallContext, *_: Any, **arguments: Any) -> Any:  # `*_: Any` lets a tool name its own arguments (mypy)
-        """Do it. Returns text, or what `output_schema` can dump. Raises ToolError or DependencyUnavailable."""
+        """Do it. Returns text, Blocks, or what `output_schema` can dump. Raises ToolError or DependencyUnavailable."""
         raise NotImplementedError
 
     @cached_property
@@ -77,6 +87,9 @@ class ToolRegistry:
         except KeyError:
             raise InvalidParams(f"Unknown tool: {name[:64]!r}. Call tools/list for the tools of this server.") from None
 
+    def find(self, name: Any) -> Tool | None:
+        return self._by_name.get(name) if isinstance(name, str) else None
+
     @cached_property
     def definitions(self) -> list[dict[str, Any]]:
         return [tool.definition for tool in self._by_name.values()]
@@ -87,6 +100,8 @@ class ToolRegistry:
             value = tool.run(call, **load(tool.input_schema, arguments, ToolError))
         except (ToolError, DependencyUnavailable) as error:
             return ToolResult(self._cut(error.message), is_error=True)
+        if isinstance(value, Blocks):
+            return ToolResult("", content=value.blocks)
         if tool.output_schema is None:
             return ToolResult(self._cut(str(value)))
         structured: dict[str, Any] = tool.output_schema.dump(value)

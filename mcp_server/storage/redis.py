@@ -13,6 +13,8 @@ Every key starts with the prefix and runs out by itself:
     revoked:{revoked_id}                string, until when; until then
     revocations-complete                string, the run id of the Redis that was filled; a day, then it is filled again
     hits:{counter}:{window}:{number}    counter; until its window ends
+    journal:{journal}                   stream of entries; until the last of them may be forgotten
+    session:{session_id}                hash: ended, log_level, and uri:{uri} for each subscription; until the session ends
 
 Redis must not evict (`maxmemory-policy noeviction`): an evicted revocation would be one that nobody knows of. When
 Redis is restarted or another one takes its place, the copy of the revocations counts as lost, even if it was persisted:
@@ -32,6 +34,7 @@ from mcp_server.oauth.ports import Admission
 from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
+from mcp_server.storage.redis_conversations import RedisJournals, RedisSessions
 
 COMPLETE_FOR = 86400
 PUT_AT_ONCE = 500
@@ -52,6 +55,8 @@ class RedisState:
         self.refresh_tokens = RedisRefreshTokens(self._connections, prefix, clock)
         self.single_use = RedisSingleUse(self._connections, prefix)
         self.revocations = RedisRevocationCopy(self._connections, prefix)
+        self.journals = RedisJournals(self._connections, prefix)
+        self.sessions = RedisSessions(self._connections, prefix, clock)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""

@@ -196,3 +196,24 @@ for i, key in ipairs(KEYS) do found[i] = redis.call('GET', key) end
 return found
 """)
 """keys; → values"""
+
+APPEND = Script("""
+local time = redis.call('TIME')
+local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
+local position = redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', oldest), '*', 'c', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return position
+""")
+"""journal; content, milliseconds that an entry is kept → position. What is older than that is dropped, the rest with the last entry"""
+
+SUBSCRIBE = Script("""
+local others = 0
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, 4) == 'uri:' and field ~= ARGV[1] then others = others + 1 end
+end
+if others >= tonumber(ARGV[4]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+""")
+"""session; field, value, ttl, most → 1, or 0 when it has as many as it may have"""

@@ -13,6 +13,7 @@ from sqlite3 import Connection
 from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation, Rotation
 from mcp_server.oauth.ports import Admission
 from mcp_server.storage.records import SLOWER_BY, dump, load, window_of
+from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
 
@@ -28,6 +29,8 @@ class SqliteState:
         self.refresh_tokens = SqliteRefreshTokens(self._file)
         self.single_use = SqliteSingleUse(self._file)
         self.revocations = SqliteRevocationCopy(self._file)
+        self.journals = SqliteJournals(self._file)
+        self.sessions = SqliteSessions(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""

@@ -33,6 +33,16 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS hits_expiry ON hits (expires_at)",
     "CREATE TABLE IF NOT EXISTS limits (name TEXT PRIMARY KEY, expires_at REAL NOT NULL, hits INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS limits_expiry ON limits (expires_at)",
+    """CREATE TABLE IF NOT EXISTS journals
+    (position INTEGER PRIMARY KEY AUTOINCREMENT, journal TEXT NOT NULL, expires_at REAL NOT NULL, content BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS journals_order ON journals (journal, position)",
+    "CREATE INDEX IF NOT EXISTS journals_expiry ON journals (expires_at)",
+    """CREATE TABLE IF NOT EXISTS sessions
+    (session_id TEXT PRIMARY KEY, expires_at REAL NOT NULL, ended INTEGER NOT NULL DEFAULT 0, log_level TEXT) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS sessions_expiry ON sessions (expires_at)",
+    """CREATE TABLE IF NOT EXISTS session_subscriptions
+    (session_id TEXT NOT NULL, uri TEXT NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (session_id, uri))""",
+    "CREATE INDEX IF NOT EXISTS session_subscriptions_expiry ON session_subscriptions (expires_at)",
 )
 
 SWEPT_AT_ONCE = 500
@@ -46,5 +56,8 @@ SWEPT = (
     ("revocations", "revoked_id"),
     ("hits", "counter_window"),
     ("limits", "name"),
+    ("journals", "position"),
+    ("sessions", "session_id"),
+    ("session_subscriptions", "rowid"),
 )
 """Each table whose rows expire, and its key."""

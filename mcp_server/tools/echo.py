@@ -28,6 +28,7 @@ class Echo(Tool):
     )
     input_schema = EchoInput()
     annotations: ClassVar[Mapping[str, bool]] = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    quick = True
 
     def run(self, call: CallContext, *, message: str) -> str:  # noqa: ARG002 - every tool is given its call
         return message

@@ -60,7 +60,7 @@ class LlmGenerate(Tool):
     ) -> str:
         messages = [Message("system", system)] if system else []
         messages.append(Message("user", prompt))
-        answer = self._model.answer(Prompt(messages, model, max_tokens=max_tokens, temperature=temperature), call.deadline)
+        answer = self._model.answer(Prompt(messages, model, max_tokens=max_tokens, temperature=temperature), call.deadline, call.counting_tokens())
         if answer.complete:
             return answer.text
         return f"{answer.text}\n[The answer was cut off after {max_tokens} tokens. For more, ask again with a larger max_tokens.]"

@@ -11,8 +11,11 @@ from flask import current_app
 from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
+from mcp_server.deadline import Deadline
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
+from mcp_server.mcp.ports import Journals
+from mcp_server.mcp.server import Server
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
@@ -81,15 +84,25 @@ class Services:
     allowed_origins: frozenset[str]
     mcp_limit: Limit
     dispatcher: Dispatcher
+    mcp_server: Server
+    journals: Journals
     tools: ToolRegistry
     model: LanguageModel
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
+    deadlines: list[Deadline] = field(default_factory=list)
+    """Of the calls that run beside their connections."""
 
     def start(self) -> None:
         """Begin the background work of this worker: following the revocations and the keys, sweeping what has expired."""
         self.stops.extend(begin() for begin in self.background)
+
+    def drain(self) -> None:
+        """End what would go on for long, and tell its clients: the worker stops."""
+        self.mcp_server.changes.close()
+        for deadline in self.deadlines:
+            deadline.at = min(deadline.at, deadline.clock() + self.settings.llm_timeout)
 
     def close(self) -> None:
         for stop in self.stops:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,13 +11,20 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelTimeout, RateLimitExceeded, ToolError
 from mcp_server.mcp import jsonrpc
 from mcp_server.mcp.arguments import Choice, Flag, Number, Text, TextList, Whole
-from mcp_server.mcp.dispatcher import Dispatcher
+from mcp_server.mcp.asking import RequestStates
+from mcp_server.mcp.changes import Changes
+from mcp_server.mcp.dispatcher import Delivery, Dispatcher
+from mcp_server.mcp.eras import era_of
 from mcp_server.mcp.methods import METHODS
 from mcp_server.mcp.server import Server
+from mcp_server.mcp.sessions import Sessions
+from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.mcp.tool import Tool, ToolRegistry
 from mcp_server.principal import Principal
+from mcp_server.storage.sqlite import SqliteState
 
 OUTPUT_LIMIT = 10_000
+KEY = b"k" * 32
 BOTH = frozenset({"tools:read", "tools:execute"})
 
 
@@ -134,8 +142,32 @@ def tools(counter):
 
 
 @pytest.fixture
-def server(tools):
-    return Server("gateway", "Gateway", "1.2.3", "Call tools/list first.", ToolRegistry(tools, OUTPUT_LIMIT))
+def server(tools, sessions, switchboard, clock):
+    registry = ToolRegistry(tools, OUTPUT_LIMIT)
+    states = RequestStates([KEY], clock)
+    return Server("gateway", "Gateway", "1.2.3", "Call tools/list first.", registry, sessions, switchboard, states, Changes(switchboard, clock))
+
+
+@pytest.fixture
+def clock():
+    return lambda: 1_000_000.0
+
+
+@pytest.fixture
+def state(tmp_path):
+    opened = SqliteState(tmp_path / "state.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sessions(state, clock):
+    return Sessions([KEY], state.sessions, clock)
+
+
+@pytest.fixture
+def switchboard(state, clock):
+    return Switchboard(state.journals, clock)
 
 
 @pytest.fixture
@@ -150,9 +182,12 @@ class Caller:
         self.dispatcher, self.deadline = dispatcher, deadline
         self.principal = caller()
 
-    def send(self, body, version="2025-06-18"):
+    def send(self, body, version="2025-06-18", headers=MappingProxyType({}), **delivered):
+        """`headers` besides the version; `delivered`: what else a delivery has."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.dispatcher.dispatch(jsonrpc.parse(raw), self.principal, version, self.deadline)
+        message = jsonrpc.parse(raw)
+        sent = {"MCP-Protocol-Version": version, **headers}
+        return self.dispatcher.dispatch(message, Delivery(self.principal, self.deadline, era_of(version, message), sent.get, **delivered))
 
     def answer(self, body, version="2025-06-18"):
         return strict_json(self.send(body, version).body)

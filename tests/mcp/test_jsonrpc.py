@@ -112,11 +112,11 @@ def test_magic_names_are_plain_names(name):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"id": 1, "result": {}}, Response(1)),
-        ({"id": "a", "result": None}, Response("a")),
-        ({"id": 1, "error": {"code": -1, "message": "no"}}, Response(1)),
-        ({"id": None, "error": {"code": -1, "message": "no"}}, Response(None)),
-        ({"error": {"code": -1, "message": "no"}}, Response(None)),
+        ({"id": 1, "result": {}}, Response(1, {"result": {}})),
+        ({"id": "a", "result": None}, Response("a", {"result": None})),
+        ({"id": 1, "error": {"code": -1, "message": "no"}, "more": 1}, Response(1, {"error": {"code": -1, "message": "no"}})),
+        ({"id": None, "error": {"code": -1, "message": "no"}}, Response(None, {"error": {"code": -1, "message": "no"}})),
+        ({"error": {"code": -1, "message": "no"}}, Response(None, {"error": {"code": -1, "message": "no"}})),
     ],
 )
 def test_a_response_is_read(body, expected):

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from mcp_server.mcp.server import Server
 from mcp_server.mcp.tool import ToolRegistry
 
 INITIALIZE = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
@@ -18,7 +19,7 @@ def test_servicenow_s_own_initialize_is_answered(client):
         "id": 1,
         "result": {
             "protocolVersion": "2025-06-18",
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {"listChanged": True}, "logging": {}},
             "serverInfo": {"name": "gateway", "title": "Gateway", "version": "1.2.3"},
             "instructions": "Call tools/list first.",
         },
@@ -61,5 +62,5 @@ def test_initialize_of_the_wrong_shape_is_refused_by_name(client, change, field)
     assert error["message"].startswith(f"{field}: ")
 
 
-def test_a_server_without_tools_advertises_none():
-    assert Server("n", "t", "1", "", ToolRegistry([], 10_000)).capabilities == {}
+def test_a_server_without_tools_advertises_none(server):
+    assert replace(server, tools=ToolRegistry([], 10_000)).capabilities == {}

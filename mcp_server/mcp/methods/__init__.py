@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from mcp_server.mcp.methods.lifecycle import InitializeParams, initialize, ping
-from mcp_server.mcp.methods.method import Method, NotificationMethod, Params
-from mcp_server.mcp.methods.tools import CallToolParams, ListToolsParams, call_tool, list_tools
+from mcp_server.mcp.methods.lifecycle import InitializeParams, SetLevelParams, discover, initialize, ping, set_level
+from mcp_server.mcp.methods.method import Method, NotificationMethod, Params, never
+from mcp_server.mcp.methods.subscriptions import ListenParams, listen
+from mcp_server.mcp.methods.tools import CallToolParams, ListToolsParams, call_tool, check_tool_headers, list_tools, tool_is_quick
 
 METHODS = (
-    Method("initialize", InitializeParams(), initialize, open_to_anyone=True, alone=True),
-    Method("ping", Params(), ping, open_to_anyone=True),
-    Method("tools/list", ListToolsParams(), list_tools, scope="tools:read"),
-    Method("tools/call", CallToolParams(), call_tool, named_by="name"),  # the scope is the tool's own
+    Method("initialize", InitializeParams(), initialize, open_to_anyone=True, alone=True, stateless=False),
+    Method("ping", Params(), ping, open_to_anyone=True, stateless=False),
+    Method("server/discover", Params(), discover, handshake=False, cache_scope="public"),
+    Method("logging/setLevel", SetLevelParams(), set_level, capability="logging", stateless=False),
+    Method("tools/list", ListToolsParams(), list_tools, scope="tools:read", cache_scope="public"),
+    Method(  # the scope is the tool's own
+        "tools/call", CallToolParams(), call_tool, named_by="name", at_once=tool_is_quick, check_headers=check_tool_headers),
+    Method("subscriptions/listen", ListenParams(), listen, scope="tools:read", handshake=False, at_once=never),
 )
 
 NOTIFICATIONS = (
     NotificationMethod("notifications/initialized", open_to_anyone=True),
-    NotificationMethod("notifications/cancelled"),  # a guessable id must not stop another caller's request
+    NotificationMethod("notifications/cancelled"),
     NotificationMethod("notifications/roots/list_changed"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ from marshmallow import EXCLUDE, Schema
 
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.server import Server
+from mcp_server.mcp.stateless import Header
 
 Handler: TypeAlias = Callable[[Server, CallContext, dict[str, Any]], dict[str, Any]]
 
@@ -26,7 +27,9 @@ class Method:
     """A request that is served.
 
     `scope` is needed before the params are read. `open_to_anyone`: also without a credential. `alone`: never in a batch.
-    `named_by` is the param that names the thing asked for.
+    `named_by` is the param that names the thing asked for. `handshake`, `stateless`: the eras that have it. `capability`: served only where the
+    server has it. `cache_scope`: the client may keep the result, `public` for everybody or `private`. `at_once`: whether these params are
+    answered without anything said before; None: always. `check_headers`: what headers must repeat of the params.
     """
 
     name: str
@@ -36,11 +39,22 @@ class Method:
     open_to_anyone: bool = False
     alone: bool = False
     named_by: str | None = None
+    handshake: bool = True
+    stateless: bool = True
+    capability: str | None = None
+    cache_scope: str | None = None
+    at_once: Callable[[Server, Mapping[str, Any]], bool] | None = None
+    check_headers: Callable[[Server, Mapping[str, Any], Header], None] | None = None
+
+
+def never(_: Server, __: Mapping[str, Any]) -> bool:
+    """For `at_once` of a method that always runs beside its connection."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationMethod:
-    """A notification that we know. All are accepted; none has anything to do in a server without sessions."""
+    """A notification that we know. All are accepted, and none is answered."""
 
     name: str
     open_to_anyone: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import fields, validate
 
+from mcp_server.mcp import stateless
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.methods.method import Params
 from mcp_server.mcp.server import Server
@@ -39,8 +41,19 @@ def call_tool(server: Server, call: CallContext, params: dict[str, Any]) -> dict
     return _on_the_wire(server.tools.call(tool, call, params.get("arguments") or {}))
 
 
+def tool_is_quick(server: Server, params: Mapping[str, Any]) -> bool:
+    tool = server.tools.find(params.get("name"))
+    return tool is None or tool.quick
+
+
+def check_tool_headers(server: Server, params: Mapping[str, Any], header: stateless.Header) -> None:
+    tool = server.tools.find(params.get("name"))
+    if tool is not None:
+        stateless.check_arguments(tool.definition["inputSchema"], params.get("arguments"), header)
+
+
 def _on_the_wire(result: ToolResult) -> dict[str, Any]:
-    wire: dict[str, Any] = {"content": [{"type": "text", "text": result.text}]}
+    wire: dict[str, Any] = {"content": result.content or [{"type": "text", "text": result.text}]}
     if result.structured is not None:
         wire["structuredContent"] = result.structured
     if result.is_error:

@@ -1,0 +1,64 @@
+"""What MCP keeps between requests, in the SQLite file of the hot state: journals and sessions."""
+
+from __future__ import annotations
+
+from mcp_server.mcp.ports import MOST_SUBSCRIPTIONS, Entry, SessionRecord
+from mcp_server.storage.sqlite_file import SqliteFile
+
+READ_AT_ONCE = 500
+
+
+class SqliteJournals:
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def append(self, journal: str, content: bytes, *, until: float, now: float) -> str:  # noqa: ARG002 - Redis trims by it
+        [(position,)] = self._file.run(
+            "INSERT INTO journals (journal, expires_at, content) VALUES (?, ?, ?) RETURNING position", (journal, until, content))
+        return str(position)
+
+    def end(self, journal: str) -> str:
+        """The end of all journals: positions are shared, so nothing of this one lies between."""
+        del journal
+        rows = self._file.run("SELECT seq FROM sqlite_sequence WHERE name = 'journals'")
+        return str(rows[0][0]) if rows else "0"
+
+    def after(self, journal: str, position: str, now: float) -> list[Entry]:
+        rows = self._file.run(
+            "SELECT position, content FROM journals WHERE journal = ? AND position > ? AND expires_at > ? ORDER BY position LIMIT ?",
+            (journal, _number(position), now, READ_AT_ONCE))
+        return [Entry(str(number), content) for number, content in rows]
+
+
+class SqliteSessions:
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def find(self, session_id: str, now: float) -> SessionRecord:
+        rows = self._file.run("SELECT ended, log_level FROM sessions WHERE session_id = ? AND expires_at > ?", (session_id, now))
+        uris = self._file.run("SELECT uri FROM session_subscriptions WHERE session_id = ? AND expires_at > ?", (session_id, now))
+        ended, log_level = rows[0] if rows else (False, None)
+        return SessionRecord(bool(ended), log_level, frozenset(uri for (uri,) in uris))
+
+    def end(self, session_id: str, until: float) -> None:
+        self._file.run(
+            "INSERT INTO sessions (session_id, expires_at, ended) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET ended = 1", (session_id, until))
+
+    def set_log_level(self, session_id: str, level: str, until: float) -> None:
+        self._file.run(
+            """INSERT INTO sessions (session_id, expires_at, log_level) VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET log_level = excluded.log_level""", (session_id, until, level))
+
+    def subscribe(self, session_id: str, uri: str, until: float) -> bool:
+        return bool(self._file.run(
+            """INSERT INTO session_subscriptions SELECT ?1, ?2, ?3
+            WHERE (SELECT count(*) FROM session_subscriptions WHERE session_id = ?1 AND uri != ?2) < ?4
+            ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at RETURNING 1""", (session_id, uri, until, MOST_SUBSCRIPTIONS)))
+
+    def unsubscribe(self, session_id: str, uri: str, until: float) -> None:  # noqa: ARG002 - Redis keeps the session until then
+        self._file.run("DELETE FROM session_subscriptions WHERE session_id = ? AND uri = ?", (session_id, uri))
+
+
+def _number(position: str) -> int:
+    """A position that is none of ours is before all others."""
+    return int(position) if position.isascii() and position.isdigit() and len(position) < 19 else 0  # noqa: PLR2004 SQLite's integers

@@ -1,0 +1,201 @@
+"""An answer that something may be said before: the work runs beside its connection, and the form of the answer is decided late.
+
+JSON when the answer is the first thing that is said; else a stream of server-sent events. A client that went away is noticed
+by watching its socket, since writing to it would fail much later.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+
+from mcp_server.clock import Elapsed, elapsed
+from mcp_server.concurrency import spawn, watch_for_the_end
+from mcp_server.mcp import jsonrpc
+from mcp_server.mcp.dispatcher import Reply
+from mcp_server.mcp.streams import StreamLog
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment is sent: proxies end a stream on which nothing moves."""
+RETRY_MILLISECONDS = 1000
+"""How soon a client should come back for the rest of a stream that was ended."""
+HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+PING = b": ping\n\n"
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """How the work ended: with a reply, with an error that HTTP has to tell, or with neither since it was cancelled."""
+
+    reply: Reply | None = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Event:
+    """`position`: where it can be taken up again."""
+
+    content: bytes
+    position: str | None = None
+
+
+_HANG_UP = object()
+
+
+class Exchange:
+    """One request, from its arrival to the end of its answer. It is the outlet of the call."""
+
+    def __init__(self, log: StreamLog | None = None, *, lost_means_cancelled: bool = True) -> None:
+        """`log`: keeps what is said, for a client that comes back. `lost_means_cancelled`: nobody can get the answer any more."""
+        self.log = log
+        self._lost_means_cancelled = lost_means_cancelled
+        self._said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._stop: Callable[[], None] = lambda: None
+        self._ended = False
+        self.outcome: _Outcome | None = None
+
+    # What the call may use.
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        if self._ended:
+            return
+        content = jsonrpc.dumps(message)
+        self._said.put(_Event(content, self.log.append(content) if self.log else None))
+
+    def open(self) -> None:
+        self._said.put(None)
+
+    def hang_up(self) -> None:
+        if self.log is not None:
+            self._said.put(_HANG_UP)
+
+    def cancel(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._stop()
+            if self.log is not None:
+                self.log.finish(None)
+            self._said.put(_Outcome())
+
+    # What the connection does.
+
+    def begin(self, work: Callable[[], Reply]) -> None:
+        """Run the work beside. It sees the facts of this request."""
+        context = contextvars.copy_context()
+        self._stop = spawn(lambda: context.run(self._run, work))
+
+    def lost(self) -> None:
+        """The client is gone."""
+        if self._lost_means_cancelled:
+            self.cancel()
+
+    def next(self, seconds: float | None) -> Any:
+        """What is said next; None when nothing was in that time."""
+        try:
+            return self._said.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def _run(self, work: Callable[[], Reply]) -> None:
+        try:
+            outcome = _Outcome(reply=work())
+        except Exception as error:  # noqa: BLE001 it is raised again where the request is answered
+            outcome = _Outcome(error=error)
+        if self._ended:
+            return
+        self._ended = True
+        if self.log is not None:
+            self.log.finish(outcome.reply.body if outcome.reply else None)
+        self._said.put(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The other side of an exchange. `socket` is its connection. `streams`: it reads event streams. `primed`: they begin with an empty event.
+
+    `still_admitted` is asked now and then, `ended` is told how a stream ended.
+    """
+
+    socket: Any
+    streams: bool
+    primed: bool
+    still_admitted: Callable[[], bool]
+    ended: Callable[[str, Reply | None], None]
+
+
+def answer(exchange: Exchange, work: Callable[[], Reply], listener: Listener) -> Reply | Response:
+    """A Reply for JSON, or a Response that streams. Raises what the work raised before anything was said."""
+    exchange.begin(work)
+    stop_watching = watch_for_the_end(listener.socket, exchange.lost)
+    first = exchange.next(HEARTBEAT if listener.streams else None)
+    while not listener.streams and not isinstance(first, _Outcome):
+        first = exchange.next(None)  # it cannot be told, but for its answer
+    if isinstance(first, _Outcome):
+        stop_watching()
+        if first.error is not None:
+            raise first.error
+        return first.reply or Reply(202, None)
+    return Response(_events(exchange, first, listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
+
+
+def stream(exchange: Exchange, listen: Callable[[Exchange], None], listener: Listener) -> Response:
+    """A stream that has no answer at its end. It begins when the listening does."""
+
+    def work() -> Reply:
+        listen(exchange)
+        return Reply(200, None)
+
+    exchange.begin(work)
+    stop_watching = watch_for_the_end(listener.socket, exchange.lost)
+    return Response(_events(exchange, exchange.next(HEARTBEAT), listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
+
+
+def _events(exchange: Exchange, said: Any, listener: Listener, stop_watching: Callable[[], None]) -> Iterator[bytes]:
+    how, reply, log = "lost", None, exchange.log
+    try:
+        if listener.primed and log is not None:
+            yield f"id: {log.event_id('')}\nretry: {RETRY_MILLISECONDS}\ndata: \n\n".encode()
+        while not isinstance(said, _Outcome):
+            if said is _HANG_UP:
+                how = "hung up"
+                return
+            if said is None and not listener.still_admitted():
+                exchange.cancel()
+            yield PING if said is None else event(said.content, log.event_id(said.position) if log and said.position else None)
+            said = exchange.next(HEARTBEAT)
+        how, reply = ("answered", said.reply) if said.reply else ("cancelled", None)
+        if reply is not None and reply.body is not None:
+            yield event(reply.body)
+    finally:
+        stop_watching()
+        if how == "lost":
+            exchange.lost()
+        listener.ended(how, reply)
+
+
+def event(content: bytes, event_id: str | None = None) -> bytes:
+    """One message as a server-sent event."""
+    return (f"id: {event_id}\n".encode() if event_id else b"") + b"event: message\ndata: " + content + b"\n\n"
+
+
+def replay(log: StreamLog, position: str, pause: Callable[[float], None], clock: Elapsed = elapsed) -> Iterator[bytes]:
+    """The rest of a stream that broke, behind `position`, until its answer."""
+    told_at = clock()
+    while True:
+        entries, finished = log.after(position)
+        for entry in entries:
+            position = entry.position
+            yield event(entry.content, log.event_id(position))
+        if finished:
+            return
+        if entries:
+            told_at = clock()
+        elif clock() - told_at > HEARTBEAT:
+            told_at = clock()
+            yield PING
+        pause(0.1)
