@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = [str(Path(sys.executable).with_name("gunicorn")), "wsgi:app"]
 SECRETS = {"JWT_SECRET": "kV9mRr2Yb7xQ4tWz8nLs3cHd6fJg1pAe", "DCR_AUTH_TOKEN": "Zt5uXw0Qy8rKo3mNb7vGc2hLd9sFj4eI"}
 API_KEY = "Hc7rTq2vLm9xBn4wKp"
-PATIENCE = 90
+PATIENCE = 120
 
 
 def until(holds, what, seconds=PATIENCE):
