@@ -281,6 +281,10 @@ class BodyTooSlow(RequestRefused):
     status, error = 408, "invalid_request"
 
 
+class BodyBroken(RequestRefused):
+    status, error = 400, "invalid_request"
+
+
 class UnsupportedContentType(RequestRefused):
     status, error = 415, "invalid_request"
 

@@ -39,9 +39,9 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 class Person:
     def __init__(self, username, password):
         self._username, self._password = username, password
-        self._browser = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()), _Stay)
-        self.saw = []
+        self.cookies = http.cookiejar.CookieJar()
+        self._browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies), _Stay)
+        self.saw, self.forms = [], []
 
     def approve(self, address):
         """Open the authorization URL, sign in, approve. Returns the parameters of the redirect to the client."""
@@ -62,7 +62,15 @@ class Person:
         page, _ = self._open(urllib.parse.urljoin(address, "/device/approval"), {**form.hidden, "decision": "approve"})
         return page
 
+    def visit(self, address, decision="approve"):
+        """The same, and then open the address that the redirect names, as a browser does."""
+        self._open(self._redirect_of(address, decision))
+
     def _decide(self, address, decision):
+        location = self._redirect_of(address, decision)
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query))
+
+    def _redirect_of(self, address, decision):
         origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(address))
         page, _ = self._open(address)
         if "username" in page:
@@ -71,8 +79,7 @@ class Person:
             page, _ = self._open(f"{origin}/login", sent)
         form = self._read(page)
         self.saw = [form.texts.get("name"), form.texts.get("host")]
-        _, location = self._open(f"{origin}/oauth/authorize", {**form.hidden, "decision": decision}, follow=False)
-        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query))
+        return self._open(f"{origin}/oauth/authorize", {**form.hidden, "decision": decision}, follow=False)[1]
 
     def _open(self, address, form=None, *, follow=True):
         """The page at the end of the redirects, or where the first one leads."""
@@ -89,8 +96,8 @@ class Person:
         location = urllib.parse.urljoin(address, location)
         return self._open(location) if follow else ("", location)
 
-    @staticmethod
-    def _read(page):
+    def _read(self, page):
         form = _Forms()
         form.feed(page)
+        self.forms.append(form.hidden)
         return form

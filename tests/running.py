@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = [str(Path(sys.executable).with_name("gunicorn")), "wsgi:app"]
 SECRETS = {"JWT_SECRET": "kV9mRr2Yb7xQ4tWz8nLs3cHd6fJg1pAe", "DCR_AUTH_TOKEN": "Zt5uXw0Qy8rKo3mNb7vGc2hLd9sFj4eI"}
 API_KEY = "Hc7rTq2vLm9xBn4wKp"
-PATIENCE = 40
+PATIENCE = 120
 
 
 def until(holds, what, seconds=PATIENCE):
@@ -114,6 +114,18 @@ class Gateway:
         """The pids that were started, oldest first."""
         told = [event["event"] for event in self.events()]
         return [int(line.rsplit(" ", 1)[1]) for line in told if line.startswith("Booting worker")]
+
+    def live_workers(self):
+        """The pids that run now: the master's children."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def flask(self, *arguments, input=None):
+        """An operator's command in this folder. Raises AssertionError with what it said when it fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", *arguments], cwd=self.folder, env={**environment(), "FLASK_APP": "mcp_server.command_line"}, input=input,
+            capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
 
     def stop(self):
         if self.process and self.process.poll() is None:

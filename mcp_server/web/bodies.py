@@ -11,7 +11,7 @@ import orjson
 from flask import Request, g
 
 from mcp_server.concurrency import give_up_after
-from mcp_server.errors import BodyTooLarge, BodyTooSlow, GatewayError, InvalidClientMetadata, UnsupportedContentType
+from mcp_server.errors import BodyBroken, BodyTooLarge, BodyTooSlow, GatewayError, InvalidClientMetadata, UnsupportedContentType
 from mcp_server.oauth import parameters
 from mcp_server.oauth.parameters import Parameters
 
@@ -21,7 +21,7 @@ SECONDS = 10.0
 
 
 def read(request: Request, most: int) -> bytes:
-    """The whole body. Raises BodyTooLarge or BodyTooSlow."""
+    """The whole body. Raises BodyTooLarge, BodyTooSlow or BodyBroken."""
     length = request.content_length
     if length is not None and length > most:
         raise BodyTooLarge(f"The body is too large: at most {most} bytes.")
@@ -30,7 +30,11 @@ def read(request: Request, most: int) -> bytes:
     if length is None and not request.environ.get("wsgi.input_terminated"):
         return b""
     with give_up_after(SECONDS, lambda: BodyTooSlow("The body did not arrive in time.")):
-        body = _read_fully(stream, wanted)
+        try:
+            body = _read_fully(stream, wanted)
+        except Exception as error:  # each WSGI server has its own for chunks that are none, and for a connection that is gone
+            raise BodyBroken(
+                "The body cannot be read to its end: send well-formed chunks, or a Content-Length.", detail=type(error).__name__) from error
     if len(body) > most:
         raise BodyTooLarge(f"The body is too large: at most {most} bytes.")
     return body
@@ -48,7 +52,7 @@ def form(request: Request) -> Parameters:
     """The parameters of a form body; those in the query string of a POST count for nothing (RFC 6749 §2.3.1).
 
     Read once a request: who is asked again gets the same parameters, or the same error. Raises UnsupportedContentType,
-    InvalidRequest, BodyTooLarge or BodyTooSlow.
+    InvalidRequest, or what read() raises.
     """
     outcome: Parameters | GatewayError | None = g.get("form")
     if outcome is None:
@@ -77,7 +81,7 @@ def require_json(request: Request, what: str) -> None:
 
 
 def json_object(request: Request) -> Any:
-    """A JSON body, read once a request as a form is. Raises UnsupportedContentType, InvalidClientMetadata, BodyTooLarge or BodyTooSlow."""
+    """A JSON body, read once a request as a form is. Raises UnsupportedContentType, InvalidClientMetadata, or what read() raises."""
     if "json_object" not in g:
         try:
             g.json_object = (_json_object(request), None)

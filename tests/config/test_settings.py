@@ -75,6 +75,7 @@ def test_the_defaults_start_a_development_server():
     assert not found.production
 
 
+@pytest.mark.requirement("SEC-000")
 def test_a_good_production_configuration_starts():
     found = Settings.from_environ(PRODUCTION)
     assert (found.production, found.log_format, found.web_concurrency) == (True, "json", 1)
@@ -169,6 +170,8 @@ BAD_SECRETS = [
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "DCR_AUTH_TOKEN", "DCR_TOKEN", "MCP_API_KEY", "JWT_SECRET_PREVIOUS"])
 @pytest.mark.parametrize("value", BAD_SECRETS)
+@pytest.mark.requirement("SEC-002")
+@pytest.mark.requirement("SEC-005")
 def test_a_weak_or_example_secret_is_refused_and_never_shown(name, value):
     if name == "MCP_API_KEY" and value.strip() == GOOD[:31]:
         value = GOOD[:15]
@@ -222,6 +225,7 @@ def test_a_timeout_out_of_range_is_refused(value):
     "https://mcp.example.com#", "https://user@mcp.example.com", "https://user:pw@mcp.example.com", "mcp.example.com", "//mcp.example.com",
     "ftp://mcp.example.com", "https://", "https://mcp.example.com:port", "https://mcp exämple.com", "https://[::1", "*",
 ])
+@pytest.mark.requirement("SEC-007")
 def test_an_issuer_that_is_not_a_bare_origin_is_refused(name, value):
     [problem] = problems({**MINIMAL, name: value})
     assert problem.startswith((f"{name} must be", f"{name} must name"))
@@ -259,6 +263,9 @@ def test_blanks_around_a_value_do_not_count():
     ({"DCR_AUTH_TOKEN": ""}, "DCR_AUTH_TOKEN is not set, and DCR_MODE is token"),
     ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS must name each origin"),
 ])
+@pytest.mark.requirement("SEC-007")
+@pytest.mark.requirement("SEC-008")
+@pytest.mark.requirement("SEC-009")
 def test_production_refuses_what_is_unsafe(changes, start):
     [problem] = problems({**PRODUCTION, **changes})
     assert problem.startswith(start)

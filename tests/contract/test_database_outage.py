@@ -50,6 +50,7 @@ def test_a_database_that_nobody_serves_is_an_outage():
     registry.close()
 
 
+@pytest.mark.requirement("F14")
 def test_a_stopped_postgresql_is_an_outage_and_heals_after_the_restart(server):
     migrate(server.url)
     registry = Registry(server.url)
@@ -74,6 +75,7 @@ def test_a_postgresql_that_was_restarted_between_two_calls_is_not_noticed(server
     registry.close()
 
 
+@pytest.mark.requirement("F18")
 def test_a_read_only_postgresql_still_answers_reads(new_postgres_url):
     migrate(new_postgres_url)
     registry = Registry(new_postgres_url)
@@ -108,6 +110,7 @@ def test_the_file_and_its_folder_are_private_whatever_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
+@pytest.mark.requirement("F25")
 def test_while_another_process_writes_readers_go_on_and_writers_give_up_soon(file_registry, tmp_path):
     file_registry.clients.add(CLIENT)
     other = sqlite3.connect(tmp_path / "registry.db", isolation_level=None)

@@ -66,6 +66,7 @@ def test_an_option_that_redis_does_not_have_is_found_at_the_start():
         RedisState("redis://127.0.0.1/0?no_such_option=1")
 
 
+@pytest.mark.requirement("F01")
 def test_a_killed_redis_is_an_outage_and_heals_when_it_is_back(server, state, stopwatch, now):
     state.codes.add("code", CODE)
     server.kill()
@@ -78,6 +79,7 @@ def test_a_killed_redis_is_an_outage_and_heals_when_it_is_back(server, state, st
     assert state.revocations.admit(["id"], "caller", 60, now).hits == 1
 
 
+@pytest.mark.requirement("F02")
 def test_a_redis_that_hangs_is_an_outage_soon_and_then_at_once(server, state, stopwatch, now):
     state.ping()
     os.kill(server.process.pid, signal.SIGSTOP)
@@ -103,6 +105,7 @@ def test_after_a_restart_connections_that_died_unnoticed_do_no_harm(server, stat
     assert state.revocations.admit(["id"], "caller", 60, now).hits == 1
 
 
+@pytest.mark.requirement("F04")
 def test_after_a_restart_a_copy_that_was_persisted_is_not_complete_until_it_is_filled_again(server, state, now):
     state.revocations.put([Revocation(1, "id", now + 60)], now)
     state.revocations.mark_complete()
@@ -128,6 +131,7 @@ def test_a_copy_whose_redis_was_restarted_while_it_was_filled_is_not_marked_comp
     assert state.revocations.any_revoked(["other"], now) is False
 
 
+@pytest.mark.requirement("F12")
 def test_a_claim_whose_answer_is_lost_is_sent_once(server, now):
     with CuttingProxy(server.port) as proxy:
         state = RedisState(proxy.url, clock=lambda: now)
@@ -141,6 +145,7 @@ def test_a_claim_whose_answer_is_lost_is_sent_once(server, now):
         state.close()
 
 
+@pytest.mark.requirement("F12")
 def test_a_read_whose_answer_is_lost_is_asked_once_more(server, now):
     with CuttingProxy(server.port) as proxy:
         state = RedisState(proxy.url, clock=lambda: now)

@@ -14,6 +14,7 @@ from tests.running import API_KEY, until
 CLIENTS = 4
 
 
+@pytest.mark.requirement("SEC-000")
 def test_the_command_starts_a_server_that_is_ready_and_stops_on_term(gateway):
     gateway.started()
     assert gateway.get("/health/ready") in {200, 503}  # 503 names the model, when this machine has none
@@ -24,6 +25,7 @@ def test_the_command_starts_a_server_that_is_ready_and_stops_on_term(gateway):
     assert "Warning" not in gateway.output()
 
 
+@pytest.mark.requirement("SEC-013")
 def test_the_log_holds_one_event_a_line_and_no_secret(gateway):
     gateway.started()
     gateway.signal(signal.SIGTERM)
@@ -42,6 +44,8 @@ def test_the_stored_files_are_their_owners_alone(gateway):
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in files} == {path.name: "0o600" for path in files}
 
 
+@pytest.mark.requirement("SEC-002")
+@pytest.mark.requirement("SEC-005")
 def test_a_refused_configuration_exits_78_with_every_problem(gateway):
     gateway.configured(JWT_SECRET="short", DCR_AUTH_TOKEN=None, PORT="http", ALLOWED_ORIGINS="*")
     assert gateway.start().ended() == 78
@@ -50,6 +54,7 @@ def test_a_refused_configuration_exits_78_with_every_problem(gateway):
     assert "Traceback" not in gateway.output()
 
 
+@pytest.mark.requirement("F22")
 def test_a_damaged_database_exits_78_before_a_worker_starts(gateway):
     (gateway.folder / "data").mkdir()
     (gateway.folder / "data/mcp-server.db").write_bytes(b"garbage " * 1000)
@@ -58,6 +63,7 @@ def test_a_damaged_database_exits_78_before_a_worker_starts(gateway):
     assert gateway.workers() == []
 
 
+@pytest.mark.requirement("F36")
 def test_a_second_server_on_the_same_port_stops_with_a_message(gateway):
     gateway.started()
     second = subprocess.run(
@@ -70,6 +76,7 @@ def test_a_second_server_on_the_same_port_stops_with_a_message(gateway):
 # --- stopping ---
 
 
+@pytest.mark.requirement("F29")
 def test_a_call_in_flight_is_answered_after_term(gateway, ollama):
     gateway.configured(OLLAMA_API_URL=ollama.url, LLM_BACKEND="ollama", LLM_TIMEOUT=25)
     gateway.started()
@@ -117,6 +124,7 @@ def test_an_idle_connection_does_not_hold_up_a_stop(gateway):
         assert idle.sock.recv(1) == b""
 
 
+@pytest.mark.requirement("F28")
 def test_a_killed_worker_is_replaced(gateway):
     gateway.started()
     [first] = gateway.workers()
@@ -124,6 +132,7 @@ def test_a_killed_worker_is_replaced(gateway):
     until(lambda: len(gateway.workers()) == 2 and gateway.is_up(), "another worker answers")
 
 
+@pytest.mark.requirement("F33")
 def test_workers_leave_when_the_master_is_killed(gateway):
     gateway.started()
     gateway.signal(signal.SIGKILL)
@@ -174,6 +183,7 @@ def _break_code(gateway):
 
 
 @pytest.mark.parametrize("spoil", [_break_settings, _break_code])
+@pytest.mark.requirement("F32")
 def test_a_reload_with_something_broken_keeps_the_old_workers_and_says_why_in_one_line(gateway, spoil):
     gateway.started()
     [old] = gateway.workers()

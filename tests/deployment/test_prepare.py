@@ -21,6 +21,7 @@ def test_a_check_changes_nothing(gateway, prepare):
 
 @pytest.mark.parametrize("name", ["mcp-server.db", "state.db"])
 @pytest.mark.parametrize("damage", ["garbage", "header", "half"])
+@pytest.mark.requirement("F22")
 def test_a_damaged_file_is_named_and_left_as_it_is(gateway, prepare, name, damage):
     path = gateway.folder / "data" / name
     path.parent.mkdir()
@@ -78,6 +79,7 @@ def test_a_client_file_that_is_none_is_refused_in_words(gateway, prepare):
     assert "registered_clients.json is not JSON" in done.stderr
 
 
+@pytest.mark.requirement("SEC-015")
 def test_secrets_that_others_can_read_are_warned_of(gateway, prepare):
     (gateway.folder / ".env").chmod(0o644)
     done = prepare()

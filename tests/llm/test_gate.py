@@ -59,6 +59,7 @@ def callers():
         assert not thread.is_alive()
 
 
+@pytest.mark.requirement("F40")
 def test_no_more_calls_than_slots_run_at_once_and_the_others_come_in_order(model, callers):
     gate = Gate(model, slots=2)
     for number in range(6):
@@ -72,6 +73,7 @@ def test_no_more_calls_than_slots_run_at_once_and_the_others_come_in_order(model
     assert (gate.running, gate.waiting) == (0, 0)
 
 
+@pytest.mark.requirement("F40")
 def test_a_call_that_gets_no_slot_in_time_is_told_how_many_wait(model, callers):
     gate = Gate(model, slots=1, longest_wait=0.05)
     callers(gate, "first", lambda: gate.running == 1)

@@ -42,6 +42,8 @@ def test_every_fault_that_the_stand_in_can_play_has_an_expectation():
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.requirement("F41")
+@pytest.mark.requirement("F42")
 def test_a_fault_ends_inside_the_deadline_says_what_to_do_and_frees_the_slot(model, ollama, fault):
     kind, text = WHAT_HAPPENS[fault]
     assert model.answer(PROMPT, Deadline.after(20)).text
@@ -132,6 +134,7 @@ def test_an_ollama_without_models_says_what_to_pull(ollama):
     assert "Ask the operator to pull one" in model.status(Deadline.after(5)).problem
 
 
+@pytest.mark.requirement("F38")
 def test_nothing_that_listens_is_told_at_once_and_with_the_setting():
     model = Ollama("http://127.0.0.1:9", context=4096)
     with pytest.raises(ModelUnavailable, match=r"does not answer\. Ask the operator to check that Ollama is running and that OLLAMA_API_URL"):

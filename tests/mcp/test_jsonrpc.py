@@ -275,6 +275,7 @@ def test_the_detail_of_an_error_stays_with_us():
         ("\x00\x1f\x7f\u2028", "\x00\x1f\x7f\u2028"),
     ],
 )
+@pytest.mark.requirement("F44")
 def test_everything_made_of_json_types_is_written_as_valid_json(value, expected):
     def refuse(constant):
         raise AssertionError(constant)

@@ -54,6 +54,7 @@ def test_a_redis_that_was_wiped_after_the_revocation_revives_nothing(gateway, cl
 
 
 @pytest.mark.parametrize("back_end", ["redis"], indirect=True)
+@pytest.mark.requirement("F01")
 def test_while_redis_is_down_the_ledger_answers(gateway, client, flow, open_gateway, nothing_listens):
     revoked, kept = flow()["access_token"], flow()["access_token"]
     assert gateway.revoke({"token": revoked} | client.proof).status_code == 200
@@ -120,6 +121,7 @@ def test_without_the_ledger_nothing_is_issued(gateway, client, flow, lose_the_le
     assert gateway.refresh(client, tokens["refresh_token"]).status_code == 200
 
 
+@pytest.mark.requirement("F14")
 def test_without_redis_or_registry_each_endpoint_answers_503(*, gateway, client, flow, open_gateway, nothing_listens, registration, tmp_path):
     code, tokens = gateway.code(client), flow()
     cut_off = open_gateway(REDIS_URL=nothing_listens)

@@ -139,3 +139,10 @@ def test_too_many_passwords_at_once_are_told_to_come_back(gateway, monkeypatch):
     response = Browser(gateway).sign_in()
     assert response.status_code == 503
     assert response.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("host", ["x" * 3_000, "x" * 64 + ".test", "[::1"])
+def test_a_browser_that_names_an_impossible_host_gets_a_page(gateway, host):
+    response = gateway.get("/login", headers={"Accept": "text/html", "Host": host})
+    assert response.status_code in (200, 400)
+    assert 'href="/static/style.css"' in response.text
