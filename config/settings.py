@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -174,6 +175,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def local(self) -> bool:
+        """Whether the issuer says that all clients are on this machine."""
+        return urlsplit(self.issuer).hostname in ("localhost", "127.0.0.1", "::1")
 
     @property
     def resource(self) -> str:

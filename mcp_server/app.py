@@ -156,7 +156,7 @@ def build_services(
             jwks=signing_keys.published),
         resource_metadata=protected_resource_metadata(settings.issuer),
         bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
-        allowed_origins=settings.allowed_origins | {settings.issuer},
+        allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
         tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),

@@ -73,6 +73,7 @@ class Services:
     bearer: Bearer
     client_address: ClientAddress
     allowed_origins: frozenset[str]
+    local: bool
     mcp_limit: Limit
     dispatcher: Dispatcher
     mcp_server: Server
