@@ -159,6 +159,9 @@ class Settings:
     mcp_open_initialize: str = row(
         "MCP_OPEN_INITIALIZE", default="auto", to=convert.one_of("auto", "always", "never"),
         help="Whether `initialize` and `ping` work without a token: `auto` allows it to callers that do not offer text/event-stream.")
+    mcp_sessions: str = row(
+        "MCP_SESSIONS", default="auto", to=convert.one_of("auto", "always"),
+        help="Who gets a session in the handshake era: `auto`, clients that can be asked something; `always`, all, so that they hear of changes.")
     tool_output_limit: int = row(
         "TOOL_OUTPUT_LIMIT", default="10000", to=convert.integer(200, 5_000_000), help="Characters of a tool result; truncation is marked.")
     log_level: str = row(

@@ -131,7 +131,8 @@ def build_services(
     model = model or open_model(settings, settings.state_path.parent)
     tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
-    sessions, switchboard = Sessions(mcp_keys, state.sessions, clock), Switchboard(state.journals, clock)
+    sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
+    switchboard = Switchboard(state.journals, clock)
     served = Server(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
         RequestStates(mcp_keys, clock), Changes(switchboard, clock))
