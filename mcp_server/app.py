@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from mcp_server.mcp.methods import METHODS
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Sessions
 from mcp_server.mcp.switchboard import Switchboard
-from mcp_server.mcp.tool import ToolRegistry
+from mcp_server.mcp.tool import Tool, ToolRegistry
 from mcp_server.oauth.authorization_server import AuthorizationServer
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_assertion import ClientAssertions
@@ -77,9 +77,12 @@ GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Chal
 
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None,
+    fetch: Fetch | None = None, more_tools: Sequence[Tool] = (),
 ) -> Flask:
-    """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor."""
+    """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
+
+    `more_tools` are offered behind the shipped ones.
+    """
     logs.configure(settings.log_level, settings.log_format, log_to)
     app = Gateway(__name__, static_folder="web/static", template_folder="web/templates")
     app.json = OrjsonProvider(app)
@@ -87,7 +90,7 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, more_tools=more_tools)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limits.init_app(
@@ -104,6 +107,7 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None = None,
+    more_tools: Sequence[Tool] = (),
 ) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
     audit = Audit(_audit_writer(settings, clock, log_to), clock)
@@ -129,7 +133,8 @@ def build_services(
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
-    tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
+    shipped = build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml"))
+    tools = ToolRegistry((*shipped, *more_tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)
