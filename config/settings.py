@@ -148,6 +148,9 @@ class Settings:
     llm_timeout: float = row(
         "LLM_TIMEOUT", default="25", to=convert.seconds_or_milliseconds(1, 90),
         help="Seconds in all for one tool call, at most 90. A bare number above 1000 is read as milliseconds.")
+    llm_stream_timeout: int = row(
+        "LLM_STREAM_TIMEOUT", default="300", to=convert.integer(1, 3600),
+        help="Seconds in all for a tool call whose caller reads a stream and asked to be told of its progress.")
     llm_concurrency: int = row(
         "LLM_CONCURRENCY", default="2", to=convert.integer(1, 256),
         help="Model calls at once on this machine; as many as the model server has slots.")

@@ -22,6 +22,9 @@ class Outlet(Protocol):
     """Where messages go that are said before the answer. Nothing is said to a client that is gone."""
 
     def send(self, message: Mapping[str, Any]) -> None: ...
+    def open(self) -> None:
+        """Let the client see that the stream is there, before there is anything to say."""
+
     def cancel(self) -> None:
         """Stop the work. Nothing more is said, and there is no answer."""
 

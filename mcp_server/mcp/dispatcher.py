@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -174,7 +174,7 @@ class Dispatcher:
     def _answer_beside(self, method: Method, request: Request, call: CallContext, params: dict[str, Any], outlet: Outlet) -> dict[str, Any]:
         """With an outlet: the handler can report, ask and be cancelled."""
         call.conversation = self._conversation(request, call, outlet)
-        call.progress_token = _progress_token(call.meta)
+        call.progress_token = progress_token(request)
         with self._cancellable(call, outlet):
             return method.handler(self._server, call, params)
 
@@ -183,7 +183,7 @@ class Dispatcher:
             return HandshakeConversation(outlet, call.session, self._server.switchboard)
         if call.meta.get(LOG_LEVEL_KEY) not in (None, *LEVELS):
             raise InvalidParams(f"The log level must be one of: {', '.join(LEVELS)}.")
-        given = request.params.get("inputResponses") or {}
+        given = request.params.get("inputResponses", {})
         if not isinstance(given, dict):
             raise InvalidParams("`inputResponses` must be an object.")
         known = self._server.states.open(request.params.get("requestState"), call.principal, request.method, request.params)
@@ -245,8 +245,10 @@ def _refusal(id: RequestId, error: BearerError | RequestRefused) -> Reply:
     return Reply(200, body, is_error=True, error_code=error.status)
 
 
-def _progress_token(meta: Mapping[str, Any]) -> str | int | None:
-    token = meta.get("progressToken")
+def progress_token(request: Request) -> str | int | None:
+    """What progress is to be told under; None: the caller does not want to know."""
+    meta = request.params.get("_meta")
+    token = meta.get("progressToken") if isinstance(meta, dict) else None
     return token if isinstance(token, str | int) and not isinstance(token, bool) else None
 
 

@@ -51,6 +51,9 @@ class StreamLog:
 
 
 def resumed(event_id: str, journals: Journals, session: Session, clock: Clock) -> tuple[StreamLog, str] | None:
-    """The stream that an event belongs to, and the event's position. None for an id that no stream of ours has."""
+    """The stream that an event belongs to, and the event's position. None for an id that no stream of this session has, or has any more."""
     found = _EVENT_ID.fullmatch(event_id)
-    return (StreamLog(journals, session, clock, found[1]), found[2]) if found else None
+    if found is None:
+        return None
+    log = StreamLog(journals, session, clock, found[1])
+    return (log, found[2]) if log.after("")[0] else None

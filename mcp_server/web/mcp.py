@@ -15,9 +15,9 @@ from mcp_server.concurrency import pause
 from mcp_server.deadline import Deadline
 from mcp_server.errors import InvalidToken, TokenRequired
 from mcp_server.mcp import jsonrpc
-from mcp_server.mcp.dispatcher import Delivery, Reply
+from mcp_server.mcp.dispatcher import Delivery, Reply, progress_token
 from mcp_server.mcp.eras import HANDSHAKE_VERSIONS, era_of
-from mcp_server.mcp.jsonrpc import Batch, Message
+from mcp_server.mcp.jsonrpc import Batch, Message, Request
 from mcp_server.mcp.methods.subscriptions import listen_in_session
 from mcp_server.mcp.sessions import Session
 from mcp_server.mcp.streams import StreamLog, resumed
@@ -69,8 +69,19 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     log = StreamLog(built.journals, session, built.clock) if session is not None and session.resumable else None
     exchange = delivery.outlet = Exchange(log, lost_means_cancelled=log is None)
     listener = _listener(built, environ, facts, delivery.principal, primed=session is not None and session.primed)
-    answered = streaming.answer(exchange, lambda: built.dispatcher.dispatch(message, delivery), listener)
+    if listener.streams and isinstance(message, Request) and progress_token(message) is not None:
+        delivery.deadline = Deadline.after(built.settings.llm_stream_timeout)
+    answered = streaming.answer(exchange, lambda: _within(built, message, delivery), listener)
     return _on_the_wire(answered, environ, facts) if isinstance(answered, Reply) else answered
+
+
+def _within(built: Services, message: Message | Batch, delivery: Delivery) -> Reply:
+    """Dispatch it where its deadline is known, so that a worker that stops can bring it forward."""
+    built.deadlines.append(delivery.deadline)
+    try:
+        return built.dispatcher.dispatch(message, delivery)
+    finally:
+        built.deadlines.remove(delivery.deadline)
 
 
 def _listener(built: Services, environ: Mapping[str, Any], facts: RequestFacts, principal: Principal | None, *, primed: bool) -> Listener:

@@ -11,6 +11,7 @@ from flask import current_app
 from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
+from mcp_server.deadline import Deadline
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
@@ -83,6 +84,8 @@ class Services:
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
+    deadlines: list[Deadline] = field(default_factory=list)
+    """Of the calls that run beside their connections."""
 
     def start(self) -> None:
         """Begin the background work of this worker: following the revocations and the keys, sweeping what has expired."""
@@ -91,6 +94,8 @@ class Services:
     def drain(self) -> None:
         """End what would go on for long, and tell its clients: the worker stops."""
         self.mcp_server.changes.close()
+        for deadline in self.deadlines:
+            deadline.at = min(deadline.at, deadline.clock() + self.settings.llm_timeout)
 
     def close(self) -> None:
         for stop in self.stops:

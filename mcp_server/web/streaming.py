@@ -67,6 +67,9 @@ class Exchange:
         content = jsonrpc.dumps(message)
         self._said.put(_Event(content, self.log.append(content) if self.log else None))
 
+    def open(self) -> None:
+        self._said.put(None)
+
     def hang_up(self) -> None:
         if self.log is not None:
             self._said.put(_HANG_UP)
@@ -141,7 +144,7 @@ def answer(exchange: Exchange, work: Callable[[], Reply], listener: Listener) ->
 
 
 def stream(exchange: Exchange, listen: Callable[[Exchange], None], listener: Listener) -> Response:
-    """A stream that has no answer at its end: it begins at once."""
+    """A stream that has no answer at its end. It begins when the listening does."""
 
     def work() -> Reply:
         listen(exchange)
@@ -149,7 +152,7 @@ def stream(exchange: Exchange, listen: Callable[[Exchange], None], listener: Lis
 
     exchange.begin(work)
     stop_watching = watch_for_the_end(listener.socket, exchange.lost)
-    return Response(_events(exchange, None, listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
+    return Response(_events(exchange, exchange.next(HEARTBEAT), listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
 
 
 def _events(exchange: Exchange, said: Any, listener: Listener, stop_watching: Callable[[], None]) -> Iterator[bytes]:

@@ -215,7 +215,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _spoils(self, count):
         """Whether the fault ends the answer here, after some tokens."""
         if self.wire.fault in {"slow", "hang midstream"}:
-            self.wire.ended.wait(0.25)
+            for _ in range(12):
+                self.wire.ended.wait(0.02)
+                if self._left():
+                    raise ConnectionResetError
         fault = self.wire.fault if count >= 3 else ""
         if fault == "drip":
             while not self._left() and not self.wire.ended.wait(0.05):

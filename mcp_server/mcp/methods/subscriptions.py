@@ -52,6 +52,7 @@ def listen_in_session(server: Server, principal: Principal, session: Session, ou
         return told["uri"] in server.sessions.store.find(session.name, server.sessions.now()).subscriptions
 
     with server.changes.following(wanted, HandshakeConversation(outlet, session, server.switchboard).notify):
+        outlet.open()
         server.changes.wait(principal)
 
 
