@@ -11,11 +11,12 @@ from tests.conformance.token_proxy import TokenProxy
 from tests.gateway import FORM, PASSWORD, USERNAME, challenge_of
 from tests.gateway_fixtures import back_end, clock, data_folder, gateway, migrated_file, open_gateway
 from tests.person import Person
-from tests.running import ROOT, SECRETS, Gateway
+from tests.running import ROOT, SECRETS, Gateway, until
 
 __all__ = ["back_end", "clock", "data_folder", "gateway", "migrated_file", "open_gateway"]
 
 CALLBACK = "http://127.0.0.1:3000/callback"  # never listened on: the redirect is read, not followed
+PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
 SETUPS = ("one worker on SQLite", "four workers on Redis")
 
 
@@ -30,6 +31,8 @@ def serve(tmp_path, request):
             shared = {"REDIS_URL": request.getfixturevalue("redis_url"), "WEB_CONCURRENCY": 4} if setup == SETUPS[1] else {}
             running.configured(OAUTH_ISSUER=proxy.url, MCP_SESSIONS="always", RATE_LIMIT_OAUTH_MAX=0, **shared)
             running.started(seconds=120)
+            until(lambda: len(running.workers()) == shared.get("WEB_CONCURRENCY", 1), "every worker runs")
+            assert running.request("POST", "/mcp", PING, {"Content-Type": "application/json", "Accept": "text/event-stream"})[0] == 401
             running.add_user(USERNAME, PASSWORD)
             proxy.token = token(running, proxy.url)
             return proxy
