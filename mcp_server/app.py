@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from mcp_server.concurrency import pause, spawn
 from mcp_server.errors import StoreUnavailable
 from mcp_server.llm.open import open_model
 from mcp_server.llm.ports import LanguageModel
+from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.methods import METHODS
+from mcp_server.mcp.prompts import Prompt, PromptRegistry
+from mcp_server.mcp.resources import ResourceRegistry, ResourceSource
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Sessions
 from mcp_server.mcp.switchboard import Switchboard
@@ -56,8 +60,9 @@ from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
-from mcp_server.tools import build_tools
-from mcp_server.tools.taxonomy import Taxonomy
+from mcp_server.tools import SHIPPED, build_tools
+from mcp_server.tools.operator_files import OperatorFiles
+from mcp_server.tools.taxonomy_resources import taxonomy_resources
 from mcp_server.web import error_handlers, health, hooks, limits, login, mcp, oauth, request_log, sessions, well_known
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
@@ -75,13 +80,25 @@ GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Chal
 """What the token endpoint serves, and so what the metadata names."""
 
 
+@dataclass(frozen=True)
+class More:
+    """What is offered beside what is shipped and what the operator declared."""
+
+    tools: Sequence[Tool] = ()
+    prompts: Sequence[Prompt] = ()
+    resources: Sequence[ResourceSource] = ()
+
+
+NOTHING_MORE = More()
+
+
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None, more_tools: Sequence[Tool] = (),
+    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE,
 ) -> Flask:
     """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
 
-    `more_tools` are offered behind the shipped ones.
+    `config` is the folder of the operator's files. Raises ConfigurationError for a bad one.
     """
     logs.configure(settings.log_level, settings.log_format, log_to)
     app = Gateway(__name__, static_folder="web/static", template_folder="web/templates")
@@ -90,7 +107,7 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, more_tools=more_tools)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limits.init_app(
@@ -107,7 +124,7 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None = None,
-    more_tools: Sequence[Tool] = (),
+    config: Path = CONFIG, more: More = NOTHING_MORE,
 ) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
     audit = Audit(_audit_writer(settings, clock, log_to), clock)
@@ -133,14 +150,15 @@ def build_services(
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
-    shipped = build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml"))
-    tools = ToolRegistry((*shipped, *more_tools), settings.tool_output_limit)
+    files = OperatorFiles.read(config, SHIPPED)
+    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)
     served = Server(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
-        RequestStates(mcp_keys, clock), Changes(switchboard, clock))
+        RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
+        ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)))
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
         clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
@@ -166,7 +184,8 @@ def build_services(
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
         tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),
-        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
+        background=(_once(lambda: announce(served, state.listings, clock())), _every(FOLLOW_SECONDS, revocations.follow),
+                    _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
                     _every(SWEEP_SECONDS, _sweeping(state, registry, clock)), _every(SWEEP_SECONDS, _sweeping_keys(key_records, audit))))
 
 
@@ -208,6 +227,19 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[di
 
 def _log_unexpected(error: Exception, method: str) -> None:
     logs.get("mcp").error("unexpected failure", exc_info=error, mcp_method=method)
+
+
+def _once(work: Callable[[], None]) -> Callable[[], Callable[[], None]]:
+    """Work that is done before the first request. The server starts without it where the store is away."""
+
+    def begin() -> Callable[[], None]:
+        try:
+            work()
+        except StoreUnavailable as error:
+            logs.get("background").warning("clients are not told what changed", detail=error.detail)
+        return lambda: None
+
+    return begin
 
 
 def _every(seconds: float, work: Callable[[], Any]) -> Callable[[], Callable[[], None]]:

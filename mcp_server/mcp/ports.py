@@ -54,3 +54,21 @@ class SessionStore(Protocol):
 
 
 MOST_SUBSCRIPTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`first`: this caller is the one that found it changed. `changed_at`: None for what has not changed since it was seen first."""
+
+    first: bool
+    changed_at: float | None
+
+
+class Listings(Protocol):
+    """What the lists of this server looked like when it started last."""
+
+    def see(self, name: str, digest: str, *, until: float, now: float) -> Seen:
+        """Remember the digest until then. Of callers that bring another one than is remembered exactly one is the first.
+
+        What was never seen, or is forgotten, has not changed.
+        """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
+from mcp_server.mcp.prompts import PromptRegistry
+from mcp_server.mcp.resources import ResourceRegistry
 from mcp_server.mcp.sessions import Sessions
 from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.mcp.tool import ToolRegistry
@@ -25,6 +27,8 @@ class Server:
     switchboard: Switchboard
     states: RequestStates
     changes: Changes
+    prompts: PromptRegistry = field(default_factory=PromptRegistry)
+    resources: ResourceRegistry = field(default_factory=ResourceRegistry)
 
     @property
     def info(self) -> dict[str, str]:
@@ -33,7 +37,16 @@ class Server:
     @property
     def capabilities(self) -> dict[str, Any]:
         """Only what is there to be used."""
-        return {"tools": {"listChanged": True}, "logging": {}} if self.tools.definitions else {}
+        served: dict[str, Any] = {}
+        if self.tools.definitions:
+            served |= {"tools": {"listChanged": True}, "logging": {}}
+        if self.prompts:
+            served["prompts"] = {"listChanged": True}
+        if self.resources:
+            served["resources"] = {"subscribe": True, "listChanged": True}
+        if self.prompts.completes or self.resources.completes:
+            served["completions"] = {}
+        return served
 
     @property
     def stateless_capabilities(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mcp_server.errors import DependencyUnavailable, InvalidParams, ToolError
 from mcp_server.json_schema import json_schema
 from mcp_server.mcp import jsonrpc
 from mcp_server.mcp.context import CallContext
+from mcp_server.mcp.shown import Icon, icons_of
 from mcp_server.validation import load
 
 
@@ -38,7 +39,7 @@ class Tool:
 
     `description` is written for the model that chooses: purpose, exact inputs, what comes back, when not to use it.
     `annotations` are MCP's hints: readOnlyHint, destructiveHint, idempotentHint, openWorldHint. `quick`: it answers in
-    milliseconds, so it need not report progress, ask, or be cancelled.
+    milliseconds, so it need not report progress, ask, or be cancelled. `declared_in`: the file of a tool that is not code.
     """
 
     name: ClassVar[str]
@@ -48,7 +49,9 @@ class Tool:
     input_schema: Schema
     output_schema: Schema | None = None
     annotations: ClassVar[Mapping[str, bool]] = {}
+    icons: ClassVar[tuple[Icon, ...]] = ()
     quick: ClassVar[bool] = False
+    declared_in: ClassVar[str | None] = None
 
     def run(self, call: CallContext, *_: Any, **arguments: Any) -> Any:  # `*_: Any` lets a tool name its own arguments (mypy)
         """Do it. Returns text, Blocks, or what `output_schema` can dump. Raises ToolError or DependencyUnavailable."""
@@ -67,6 +70,8 @@ class Tool:
             definition["outputSchema"] = json_schema(self.output_schema)
         if self.annotations:
             definition["annotations"] = dict(self.annotations)
+        if self.icons:
+            definition["icons"] = icons_of(self.icons)
         return definition
 
 

@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from mcp_server.oauth.models import AuthorizationCode, Grant, RefreshToken, Revocation, Rotation
 from mcp_server.oauth.ports import Admission
 from mcp_server.storage.records import dump, load, window_of
-from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteSessions
+from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteListings, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SWEPT, SWEPT_AT_ONCE
 
@@ -30,6 +30,7 @@ class SqliteState:
         self.revocations = SqliteRevocationCopy(self._file)
         self.journals = SqliteJournals(self._file)
         self.sessions = SqliteSessions(self._file)
+        self.listings = SqliteListings(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""

@@ -30,6 +30,9 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS session_subscriptions
     (session_id TEXT NOT NULL, uri TEXT NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (session_id, uri))""",
     "CREATE INDEX IF NOT EXISTS session_subscriptions_expiry ON session_subscriptions (expires_at)",
+    """CREATE TABLE IF NOT EXISTS listings
+    (name TEXT PRIMARY KEY, expires_at REAL NOT NULL, digest TEXT NOT NULL, changed_at REAL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS listings_expiry ON listings (expires_at)",
 )
 
 SWEPT_AT_ONCE = 500
@@ -44,5 +47,6 @@ SWEPT = (
     ("journals", "position"),
     ("sessions", "session_id"),
     ("session_subscriptions", "rowid"),
+    ("listings", "name"),
 )
 """Each table whose rows expire, and its key."""

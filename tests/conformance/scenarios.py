@@ -33,8 +33,7 @@ SCENARIOS = {
 LEFT_OUT_BY_THE_SUITE = {"tasks-status-notifications": "SKIPPED"}
 """It has the name, and no check yet."""
 
-NOT_SERVED_YET = RESOURCES | SUBSCRIPTIONS | PROMPTS | COMPLETION | TASKS - LEFT_OUT_BY_THE_SUITE.keys() | {
-    "caching", "server-stateless", "sep-2164-resource-not-found", "input-required-result-non-tool-request"}
+NOT_SERVED_YET = TASKS - LEFT_OUT_BY_THE_SUITE.keys()
 """Of features that are still being built. A scenario of them that passes has to leave this list."""
 
 

@@ -32,7 +32,7 @@ def test_a_scenario_passed_when_something_was_checked_and_nothing_was_wrong(chec
 @pytest.fixture
 def found():
     """What comes of every scenario when all is as expected."""
-    wrong = {scenario: "FAILURE" for scenario in NOT_SERVED_YET} | LEFT_OUT_BY_THE_SUITE
+    wrong = dict.fromkeys(NOT_SERVED_YET, "FAILURE") | LEFT_OUT_BY_THE_SUITE
     return {revision: {scenario: wrong.get(scenario, suite.PASSED) for scenario in scenarios} for revision, scenarios in SCENARIOS.items()}
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from marshmallow import EXCLUDE, Schema
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from mcp_server.mcp.context import CallContext
+from mcp_server.mcp.pages import LONGEST_CURSOR, NOT_OURS
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.stateless import Header
 
@@ -20,6 +21,12 @@ class Params(Schema):
 
     class Meta:
         unknown = EXCLUDE
+
+
+class ListParams(Params):
+    """Of a list in pages. An empty cursor is that of the first page."""
+
+    cursor = fields.String(allow_none=True, validate=validate.Length(max=LONGEST_CURSOR, error=NOT_OURS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def listen(server: Server, call: CallContext, params: dict[str, Any]) -> dict[st
 
     with server.changes.following(wanted, notify):
         notify("notifications/subscriptions/acknowledged", {"notifications": honoured})
+        server.changes.tell_recent(wanted, notify)
         server.changes.wait(call.principal)
     return {"_meta": mark}
 
@@ -51,8 +52,10 @@ def listen_in_session(server: Server, principal: Principal, session: Session, ou
             return True
         return told["uri"] in server.sessions.store.find(session.name, server.sessions.now()).subscriptions
 
-    with server.changes.following(wanted, HandshakeConversation(outlet, session, server.switchboard).notify):
+    notify = HandshakeConversation(outlet, session, server.switchboard).notify
+    with server.changes.following(wanted, notify):
         outlet.open()
+        server.changes.tell_recent(wanted, notify)
         server.changes.wait(principal)
 
 

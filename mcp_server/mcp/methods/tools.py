@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from mcp_server.mcp import stateless
+from mcp_server.mcp import pages, stateless
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.methods.method import Params
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.tool import ToolResult
-
-
-class ListToolsParams(Params):
-    """There is one page, so no cursor was ever given out."""
-
-    cursor = fields.String(allow_none=True, validate=validate.Equal("", error="This cursor was not given out by this server."))
 
 
 class CallToolParams(Params):
@@ -31,8 +26,9 @@ class CallToolParams(Params):
         return super().load(data, **options)
 
 
-def list_tools(server: Server, _: CallContext, __: dict[str, Any]) -> dict[str, Any]:
-    return {"tools": server.tools.definitions}
+def list_tools(server: Server, _: CallContext, params: dict[str, Any]) -> dict[str, Any]:
+    tools, cursor = pages.page_of(server.tools.definitions, itemgetter("name"), params.get("cursor"))
+    return {"tools": tools, "nextCursor": cursor} if cursor else {"tools": tools}
 
 
 def call_tool(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
