@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from config.settings import ConfigurationError
 from mcp_server.tools.declared import Declaration, declaration
 from mcp_server.tools.declared_prompts import DeclaredPrompt, declared_prompt, lists_of
 from mcp_server.tools.taxonomy import Taxonomy
-from mcp_server.tools.yaml_file import files_in
+from mcp_server.tools.yaml_file import files_in, top_keys
 
 Read = TypeVar("Read")
 
@@ -36,6 +36,28 @@ class OperatorFiles:
         if problems or taxonomy is None:
             raise ConfigurationError(problems)
         return cls(taxonomy, tuple(tools), tuple(prompts))
+
+    def summary(self) -> list[tuple[str, str, Path]]:
+        """What is declared: kind, name and file."""
+        tools = [("tool", tool.facts["name"], tool.path) for tool in self.tools]
+        return tools + [("prompt", prompt.name, Path(prompt.declared_in)) for prompt in self.prompts]
+
+
+def check(files: Iterable[Path], folder: Path, taken: Collection[str]) -> list[tuple[str, str, Path]]:
+    """Kind, name and file of single files, which may lie anywhere. Raises ConfigurationError with every problem of every file."""
+    problems: list[str] = []
+    taxonomy = _without(problems, partial(Taxonomy.load, folder / "incident_taxonomy.yaml"))
+    lists = lists_of(taxonomy) if taxonomy else {}
+    tools, prompts = [], []
+    for path in files:
+        if "messages" in top_keys(path):
+            prompts += [found] if (found := _without(problems, partial(declared_prompt, path, lists))) else []
+        else:
+            tools += [tool] if (tool := _without(problems, partial(declaration, path))) else []
+    problems += _twice({str(tool.path): tool.facts["name"] for tool in tools}, taken)
+    if problems or taxonomy is None:
+        raise ConfigurationError(problems)
+    return OperatorFiles(taxonomy, tuple(tools), tuple(prompts)).summary()
 
 
 def _each(problems: list[str], folder: Path, read: Callable[[Path], Read]) -> list[Read]:

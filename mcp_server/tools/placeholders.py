@@ -15,7 +15,7 @@ class Placeholders:
 
     def __init__(self, text: str) -> None:
         left = _PLACEHOLDER.sub("", text)
-        if (found := re.search(r"\{[{%].{0,20}", left)) is not None:
+        if (found := re.search(r"\{[{%][^}\n]{0,40}\}{0,2}", left)) is not None:
             raise ValueError(f"{found[0]!r} is no placeholder: write {{{{ name }}}} with the name of an input, and no logic.")
         self._text = text
         self.names = frozenset(_PLACEHOLDER.findall(text))

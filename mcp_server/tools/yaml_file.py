@@ -46,6 +46,15 @@ def read(path: Path, schema: Schema) -> YamlFile:
     return YamlFile(path, values, node)
 
 
+def top_keys(path: Path) -> list[str]:
+    """The keys of a file that may be anything; none where it cannot be read."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return []
+    return [str(key.value) for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+
+
 def files_in(folder: Path) -> list[Path]:
     """Raises ConfigurationError for a name that would be overlooked."""
     overlooked = sorted(folder.glob("*.yml"))
