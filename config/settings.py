@@ -147,6 +147,9 @@ class Settings:
     llm_timeout: float = row(
         "LLM_TIMEOUT", default="25", to=convert.seconds_or_milliseconds(1, 90),
         help="Seconds in all for one tool call, at most 90. A bare number above 1000 is read as milliseconds.")
+    task_timeout: int = row(
+        "TASK_TIMEOUT", default="600", to=convert.integer(1, 7200),
+        help="Seconds for the work of a call that a client follows as a task (MCP 2026-07-28), instead of LLM_TIMEOUT.")
     llm_concurrency: int = row(
         "LLM_CONCURRENCY", default="2", to=convert.integer(1, 256),
         help="Model calls at once on this machine; as many as the model server has slots.")

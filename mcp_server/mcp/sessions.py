@@ -75,7 +75,7 @@ class Sessions:
         if not useful or principal is None:
             return None
         shown = {name: _modes(value) for name, value in useful.items()}
-        content = orjson.dumps([version, shown, _whose(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
+        content = orjson.dumps([version, shown, owner_of(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
         return base64.urlsafe_b64encode(self._seal(self._keys[0], content) + content).rstrip(b"=").decode()
 
     def find(self, session_id: str | None, principal: Principal | None) -> Session | None:
@@ -88,8 +88,8 @@ class Sessions:
         content = self._opened(session_id)
         if content is None:
             return None
-        version, capabilities, whose, until, _ = content
-        if whose != _whose(principal) or until <= self._clock():
+        version, capabilities, owner, until, _ = content
+        if owner != owner_of(principal) or until <= self._clock():
             raise SessionNotFound(GONE)
         session = Session(session_id, version, capabilities, until)
         record = self.store.find(session.name, self._clock())
@@ -118,5 +118,6 @@ def _modes(capability: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {} for name in ("form", "url", "context", "tools", "listChanged") if name in capability}
 
 
-def _whose(principal: Principal) -> str:
+def owner_of(principal: Principal) -> str:
+    """Whose a session or a task is: of this client, for this subject."""
     return hashlib.sha256(f"{principal.client_id}\n{principal.subject}".encode()).hexdigest()[:32]

@@ -90,6 +90,8 @@ class Services:
     def drain(self) -> None:
         """End what would go on for long, and tell its clients: the worker stops."""
         self.mcp_server.changes.close()
+        if self.mcp_server.tasks is not None:
+            self.mcp_server.tasks.runner.drain()
 
     def close(self) -> None:
         for stop in self.stops:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from mcp_server.mcp.methods.lifecycle import InitializeParams, SetLevelParams, discover, initialize, ping, set_level
 from mcp_server.mcp.methods.method import Method, NotificationMethod, Params, never
 from mcp_server.mcp.methods.subscriptions import ListenParams, listen
+from mcp_server.mcp.methods.tasks import TaskParams, UpdateTaskParams, cancel_task, get_task, update_task
 from mcp_server.mcp.methods.tools import CallToolParams, ListToolsParams, call_tool, check_tool_headers, list_tools, tool_is_quick
+from mcp_server.mcp.tasks import TASKS
 
 METHODS = (
     Method("initialize", InitializeParams(), initialize, open_to_anyone=True, alone=True, stateless=False),
@@ -16,6 +18,9 @@ METHODS = (
     Method(  # the scope is the tool's own
         "tools/call", CallToolParams(), call_tool, named_by="name", at_once=tool_is_quick, check_headers=check_tool_headers),
     Method("subscriptions/listen", ListenParams(), listen, scope="tools:read", handshake=False, at_once=never),
+    Method("tasks/get", TaskParams(), get_task, handshake=False, extension=TASKS),  # the scope is that of the task's tool
+    Method("tasks/update", UpdateTaskParams(), update_task, handshake=False, extension=TASKS),
+    Method("tasks/cancel", TaskParams(), cancel_task, handshake=False, extension=TASKS),
 )
 
 NOTIFICATIONS = (
