@@ -27,7 +27,8 @@ class SqliteTasks:
             (*row, task.owner, task.created_at, most)))
 
     def find(self, task_id: str, owner: str, now: float) -> Task | None:
-        return _read(self._file.run(_FIND + " WHERE task_id = ? AND owner = ? AND tasks.expires_at > ?", (task_id, owner, now)))
+        found = " WHERE task_id = ? AND owner = ? AND tasks.expires_at > ? ORDER BY task_questions.rowid"
+        return _read(self._file.run(_FIND + found, (task_id, owner, now)))
 
     def claim(self, lease: str, until: float, now: float) -> Task | None:
         if not self._file.run(f"SELECT 1 FROM tasks WHERE {_CLAIMABLE} LIMIT 1", (now, now)):  # noqa: S608 - our own words

@@ -183,6 +183,7 @@ def asked(tasks, add, now):
 
 
 def test_a_task_that_asks_waits_for_its_owner_and_for_no_worker(tasks, asked, now):
+    assert list(asked.questions) == ["first", "second"]
     assert (asked.status, asked.questions, asked.answers) == ("input_required", {"first": b'{"n":1}', "second": b'{"n":2}'}, {})
     assert tasks.claim("lease", now + 60, now + 30) is None
     assert tasks.hold("task", "mine", now + 60, now) is False
