@@ -151,6 +151,9 @@ class Settings:
     llm_stream_timeout: int = row(
         "LLM_STREAM_TIMEOUT", default="300", to=convert.integer(1, 3600),
         help="Seconds in all for a tool call whose caller reads a stream and asked to be told of its progress.")
+    task_timeout: int = row(
+        "TASK_TIMEOUT", default="600", to=convert.integer(1, 7200),
+        help="Seconds for the work of a call that a client follows as a task (MCP 2026-07-28), instead of LLM_TIMEOUT.")
     llm_concurrency: int = row(
         "LLM_CONCURRENCY", default="2", to=convert.integer(1, 256),
         help="Model calls at once on this machine; as many as the model server has slots.")

@@ -33,6 +33,8 @@ from mcp_server.mcp.resources import ResourceRegistry, ResourceSource
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Sessions
 from mcp_server.mcp.switchboard import Switchboard
+from mcp_server.mcp.task_runner import TaskRunner
+from mcp_server.mcp.tasks import Tasks
 from mcp_server.mcp.tool import Tool, ToolRegistry
 from mcp_server.oauth.authorization_server import AuthorizationServer
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
@@ -73,7 +75,7 @@ INSTRUCTIONS = (
     "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
-FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS = 1.0, 2.0, 60
+FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS, TASKS_SECONDS = 1.0, 2.0, 60, 1.0
 LISTEN_SECONDS = 0.05
 
 GRANTS: tuple[tuple[type, list[Any]], ...] = ((AuthorizationCodeGrant, [S256Challenge()]), (RefreshTokenGrant, []), (ClientCredentialsGrant, []))
@@ -155,10 +157,15 @@ def build_services(
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)
+    write_access_line = logs.line_writer(None, settings.log_format, log_to)
+    runner = TaskRunner(
+        state.tasks, tools, switchboard, clock, timeout=settings.task_timeout, admitted=lambda ids: not revocations.known_to_be_revoked(ids),
+        log_unexpected=_log_unexpected, log_ended=lambda facts: write_access_line({"event": "task", **facts}))
     served = Server(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
         RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
-        ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)))
+        ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
+        Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
         clients=registry.clients, users=registry.users, grants=state.grants, initial_access_tokens=registry.initial_access_tokens,
@@ -183,9 +190,10 @@ def build_services(
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
-        tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),
+        tools=tools, model=model, write_access_line=write_access_line,
         background=(_once(lambda: announce(served, state.listings, clock())), _every(FOLLOW_SECONDS, revocations.follow),
                     _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
+                    _every(TASKS_SECONDS, runner.look),
                     _every(SWEEP_SECONDS, _sweeping(state, registry, clock)), _every(SWEEP_SECONDS, _sweeping_keys(key_records, audit))))
 
 

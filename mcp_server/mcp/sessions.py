@@ -76,7 +76,7 @@ class Sessions:
         if principal is None or not (useful or self._for_everybody):
             return None
         shown = {name: _modes(value) for name, value in useful.items()}
-        content = orjson.dumps([version, shown, _whose(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
+        content = orjson.dumps([version, shown, owner_of(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
         return base64.urlsafe_b64encode(self._seal(self._keys[0], content) + content).rstrip(b"=").decode()
 
     def find(self, session_id: str | None, principal: Principal | None) -> Session | None:
@@ -90,8 +90,8 @@ class Sessions:
         content = self._opened(session_id)
         if content is None:
             return None
-        version, capabilities, whose, until, _ = content
-        if whose != _whose(principal) or until <= self._clock():
+        version, capabilities, owner, until, _ = content
+        if owner != owner_of(principal) or until <= self._clock():
             if not capabilities:
                 return None
             raise SessionNotFound(GONE)
@@ -122,5 +122,6 @@ def _modes(capability: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {} for name in ("form", "url", "context", "tools", "listChanged") if name in capability}
 
 
-def _whose(principal: Principal) -> str:
+def owner_of(principal: Principal) -> str:
+    """Whose a session or a task is: of this client, for this subject."""
     return hashlib.sha256(f"{principal.client_id}\n{principal.subject}".encode()).hexdigest()[:32]

@@ -16,6 +16,7 @@ from mcp_server.storage.records import dump, load, window_of
 from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteListings, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SWEPT, SWEPT_AT_ONCE
+from mcp_server.storage.sqlite_tasks import SqliteTasks
 
 
 class SqliteState:
@@ -31,6 +32,7 @@ class SqliteState:
         self.journals = SqliteJournals(self._file)
         self.sessions = SqliteSessions(self._file)
         self.listings = SqliteListings(self._file)
+        self.tasks = SqliteTasks(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""

@@ -84,6 +84,7 @@ class ClassifyIncident(Tool):
     input_schema = ClassifyIncidentInput()
     output_schema = ClassifyIncidentOutput()
     annotations: ClassVar[Mapping[str, bool]] = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    as_task = "optional"
 
     def __init__(self, model: LanguageModel, taxonomy: Taxonomy) -> None:
         self._model = model

@@ -96,6 +96,8 @@ class Services:
         self.mcp_server.changes.close()
         for deadline in self.deadlines:
             deadline.at = min(deadline.at, deadline.clock() + self.settings.llm_timeout)
+        if self.mcp_server.tasks is not None:
+            self.mcp_server.tasks.runner.drain()
 
     def close(self) -> None:
         for stop in self.stops:

@@ -17,7 +17,9 @@ from mcp_server.mcp.methods.resources import (
     unsubscribe,
 )
 from mcp_server.mcp.methods.subscriptions import ListenParams, listen
+from mcp_server.mcp.methods.tasks import TaskParams, UpdateTaskParams, cancel_task, get_task, update_task
 from mcp_server.mcp.methods.tools import CallToolParams, call_tool, check_tool_headers, list_tools, tool_is_quick
+from mcp_server.mcp.tasks import TASKS
 
 READ = "tools:read"
 """For what a caller may see of this server and nothing is done by. A resource or a prompt only reads what the operator publishes."""
@@ -39,6 +41,9 @@ METHODS = (
     Method("prompts/get", GetPromptParams(), get_prompt, scope=READ, capability="prompts", at_once=prompt_is_quick),
     Method("completion/complete", CompleteParams(), complete, scope=READ, capability="completions"),
     Method("subscriptions/listen", ListenParams(), listen, scope=READ, handshake=False, at_once=never),
+    Method("tasks/get", TaskParams(), get_task, handshake=False, extension=TASKS),  # the scope is that of the task's tool
+    Method("tasks/update", UpdateTaskParams(), update_task, handshake=False, extension=TASKS),
+    Method("tasks/cancel", TaskParams(), cancel_task, handshake=False, extension=TASKS),
 )
 
 NOTIFICATIONS = (

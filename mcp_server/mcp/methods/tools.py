@@ -11,8 +11,8 @@ from marshmallow import fields
 from mcp_server.mcp import pages, stateless
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.methods.method import Params
+from mcp_server.mcp.methods.tasks import begun_as_a_task
 from mcp_server.mcp.server import Server
-from mcp_server.mcp.tool import ToolResult
 
 
 class CallToolParams(Params):
@@ -34,7 +34,9 @@ def list_tools(server: Server, _: CallContext, params: dict[str, Any]) -> dict[s
 def call_tool(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
     tool = server.tools[params["name"]]
     call.require_scope(tool.scope)
-    return _on_the_wire(server.tools.call(tool, call, params.get("arguments") or {}))
+    arguments = params.get("arguments") or {}
+    begun = begun_as_a_task(server, call, tool, arguments) if tool.as_task != "never" else None
+    return begun or server.tools.call(tool, call, arguments).on_the_wire
 
 
 def tool_is_quick(server: Server, params: Mapping[str, Any]) -> bool:
@@ -46,12 +48,3 @@ def check_tool_headers(server: Server, params: Mapping[str, Any], header: statel
     tool = server.tools.find(params.get("name"))
     if tool is not None:
         stateless.check_arguments(tool.definition["inputSchema"], params.get("arguments"), header)
-
-
-def _on_the_wire(result: ToolResult) -> dict[str, Any]:
-    wire: dict[str, Any] = {"content": result.content or [{"type": "text", "text": result.text}]}
-    if result.structured is not None:
-        wire["structuredContent"] = result.structured
-    if result.is_error:
-        wire["isError"] = True
-    return wire
