@@ -116,7 +116,8 @@ def test_what_is_not_required_may_be_left_empty(asks):
     assert json.loads(asks(Elicitation("Who?", FORM), "Ada\n\n\n\n\n").out)["content"] == {"name": "Ada", "age": 30, "colour": "red"}
 
 
-@pytest.mark.parametrize(("schema", "typed", "action"), [(FORM, "", "cancel"), ({"properties": {}}, "", "cancel"), ({"properties": {}}, "n\n", "decline")])
+@pytest.mark.parametrize(("schema", "typed", "action"), [
+    (FORM, "", "cancel"), ({"properties": {}}, "", "cancel"), ({"properties": {}}, "n\n", "decline")])
 def test_the_end_of_the_input_cancels_and_no_declines(asks, schema, typed, action):
     assert json.loads(asks(Elicitation("Who?", schema), typed).out) == {"action": action}
 
