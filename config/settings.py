@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -176,6 +177,9 @@ class Settings:
     llm_stream_timeout: int = row(
         "LLM_STREAM_TIMEOUT", default="300", to=convert.integer(1, 3600),
         help="Seconds in all for a tool call whose caller reads a stream and asked to be told of its progress.")
+    task_timeout: int = row(
+        "TASK_TIMEOUT", default="600", to=convert.integer(1, 7200),
+        help="Seconds for the work of a call that a client follows as a task (MCP 2026-07-28), instead of LLM_TIMEOUT.")
     llm_concurrency: int = row(
         "LLM_CONCURRENCY", default="2", to=convert.integer(1, 256),
         help="Model calls at once on this machine; as many as the model server has slots.")
@@ -187,6 +191,9 @@ class Settings:
     mcp_open_initialize: str = row(
         "MCP_OPEN_INITIALIZE", default="auto", to=convert.one_of("auto", "always", "never"),
         help="Whether `initialize` and `ping` work without a token: `auto` allows it to callers that do not offer text/event-stream.")
+    mcp_sessions: str = row(
+        "MCP_SESSIONS", default="auto", to=convert.one_of("auto", "always"),
+        help="Who gets a session in the handshake era: `auto`, clients that can be asked something; `always`, all, so that they hear of changes.")
     tool_output_limit: int = row(
         "TOOL_OUTPUT_LIMIT", default="10000", to=convert.integer(200, 5_000_000), help="Characters of a tool result; truncation is marked.")
     log_level: str = row(
@@ -203,6 +210,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def local(self) -> bool:
+        """Whether the issuer says that all clients are on this machine."""
+        return urlsplit(self.issuer).hostname in ("localhost", "127.0.0.1", "::1")
 
     @property
     def resource(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,14 +24,19 @@ from mcp_server.concurrency import pause, spawn
 from mcp_server.errors import StoreUnavailable
 from mcp_server.llm.open import open_model
 from mcp_server.llm.ports import LanguageModel
+from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.methods import METHODS
+from mcp_server.mcp.prompts import Prompt, PromptRegistry
+from mcp_server.mcp.resources import ResourceRegistry, ResourceSource
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Sessions
 from mcp_server.mcp.switchboard import Switchboard
-from mcp_server.mcp.tool import ToolRegistry
+from mcp_server.mcp.task_runner import TaskRunner
+from mcp_server.mcp.tasks import Tasks
+from mcp_server.mcp.tool import Tool, ToolRegistry
 from mcp_server.oauth.authorization_server import AuthorizationServer
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_assertion import ClientAssertions
@@ -71,8 +77,9 @@ from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
-from mcp_server.tools import build_tools
-from mcp_server.tools.taxonomy import Taxonomy
+from mcp_server.tools import SHIPPED, build_tools
+from mcp_server.tools.operator_files import OperatorFiles
+from mcp_server.tools.taxonomy_resources import taxonomy_resources
 from mcp_server.web import (
     device,
     error_handlers,
@@ -98,7 +105,7 @@ INSTRUCTIONS = (
     "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
-FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS = 1.0, 2.0, 60
+FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS, TASKS_SECONDS = 1.0, 2.0, 60, 1.0
 LISTEN_SECONDS = 0.05
 
 GRANTS: tuple[tuple[type, list[Any]], ...] = (
@@ -108,11 +115,26 @@ NEED_A_PERSON = (DeviceCodeGrant,)
 """Not served with AUTHORIZATION_MODE=auto, where nobody is asked."""
 
 
+@dataclass(frozen=True)
+class More:
+    """What is offered beside what is shipped and what the operator declared."""
+
+    tools: Sequence[Tool] = ()
+    prompts: Sequence[Prompt] = ()
+    resources: Sequence[ResourceSource] = ()
+
+
+NOTHING_MORE = More()
+
+
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None,
+    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE,
 ) -> Flask:
-    """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor."""
+    """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
+
+    `config` is the folder of the operator's files. Raises ConfigurationError for a bad one.
+    """
     logs.configure(settings.log_level, settings.log_format, log_to)
     app = Gateway(__name__, static_folder="web/static", template_folder="web/templates")
     app.json = OrjsonProvider(app)
@@ -120,7 +142,7 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
@@ -138,6 +160,7 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None = None,
+    config: Path = CONFIG, more: More = NOTHING_MORE,
 ) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
     audit = Audit(_audit_writer(settings, clock, log_to), clock)
@@ -176,12 +199,20 @@ def build_services(
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
-    tools = ToolRegistry(build_tools(model, Taxonomy.load(CONFIG / "incident_taxonomy.yaml")), settings.tool_output_limit)
+    files = OperatorFiles.read(config, SHIPPED)
+    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
-    sessions, switchboard = Sessions(mcp_keys, state.sessions, clock), Switchboard(state.journals, clock)
+    sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
+    switchboard = Switchboard(state.journals, clock)
+    write_access_line = logs.line_writer(None, settings.log_format, log_to)
+    runner = TaskRunner(
+        state.tasks, tools, switchboard, clock, timeout=settings.task_timeout, admitted=lambda ids: not revocations.known_to_be_revoked(ids),
+        log_unexpected=_log_unexpected, log_ended=lambda facts: write_access_line({"event": "task", **facts}))
     served = Server(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
-        RequestStates(mcp_keys, clock), Changes(switchboard, clock))
+        RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
+        ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
+        Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
         clients=registry.clients, users=registry.users, grants=state.grants,
@@ -209,11 +240,13 @@ def build_services(
             jwks=signing_keys.published, client_documents=bool(domains)),
         resource_metadata=protected_resource_metadata(settings.issuer),
         bearer=Bearer(access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
-        allowed_origins=settings.allowed_origins | {settings.issuer},
+        allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
-        tools=tools, model=model, write_access_line=logs.line_writer(None, settings.log_format, log_to),
-        background=(_every(FOLLOW_SECONDS, revocations.follow), _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
+        tools=tools, model=model, write_access_line=write_access_line,
+        background=(_once(lambda: announce(served, state.listings, clock())), _every(FOLLOW_SECONDS, revocations.follow),
+                    _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
+                    _every(TASKS_SECONDS, runner.look),
                     _every(SWEEP_SECONDS, _sweeping(state, registry, clock)), _every(SWEEP_SECONDS, _sweeping_keys(key_records, audit))))
 
 
@@ -266,6 +299,19 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[di
 
 def _log_unexpected(error: Exception, method: str) -> None:
     logs.get("mcp").error("unexpected failure", exc_info=error, mcp_method=method)
+
+
+def _once(work: Callable[[], None]) -> Callable[[], Callable[[], None]]:
+    """Work that is done before the first request. The server starts without it where the store is away."""
+
+    def begin() -> Callable[[], None]:
+        try:
+            work()
+        except StoreUnavailable as error:
+            logs.get("background").warning("clients are not told what changed", detail=error.detail)
+        return lambda: None
+
+    return begin
 
 
 def _every(seconds: float, work: Callable[[], Any]) -> Callable[[], Callable[[], None]]:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from dotenv import dotenv_values, find_dotenv
@@ -39,17 +40,19 @@ def create_app() -> Flask:
     return app
 
 
-def build(settings: Settings, *, model: LanguageModel | None = None, password_cost: int = PASSWORD_COST) -> Flask:
+def build(
+    settings: Settings, *, model: LanguageModel | None = None, password_cost: int = PASSWORD_COST, **replaced: Any,
+) -> Flask:
     """The real application with the commands. Logs and audit lines go to stderr: stdout is for what was asked.
 
-    Raises ConfigurationError.
+    `replaced`: what else `create_app` takes. Raises ConfigurationError.
     """
     try:
         sqlite_path(settings.database_url)
     except ValueError as error:
         raise ConfigurationError(["DATABASE_URL must look like sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME."]) from error
     try:
-        app = application.create_app(settings, model=model, password_cost=password_cost, log_to=STDERR)
+        app = application.create_app(settings, model=model, password_cost=password_cost, log_to=STDERR, **replaced)
     except OSError as error:
         raise ConfigurationError([f"{error.filename or 'A file'} cannot be used: {(error.strerror or str(error)).lower()}."]) from error
     logs.configure("WARNING", settings.log_format, descriptor=STDERR)

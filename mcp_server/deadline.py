@@ -9,10 +9,11 @@ from mcp_server.clock import Elapsed, elapsed
 
 @dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class Deadline:
-    """`at` is a reading of `clock`, in seconds."""
+    """`at` is a reading of `clock`, in seconds. `patient`: nobody holds a connection meanwhile, so others go first."""
 
     at: float
     clock: Elapsed = elapsed
+    patient: bool = False
 
     @classmethod
     def after(cls, seconds: float, clock: Elapsed = elapsed) -> Deadline:

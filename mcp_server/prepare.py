@@ -22,12 +22,15 @@ from mcp_server.oauth.key_records import ALGORITHM, KeyRecords, KeyWrapping
 from mcp_server.storage.integrity import is_damaged, sqlite_path
 from mcp_server.storage.migrations import migrate
 from mcp_server.storage.registry import Registry
+from mcp_server.tools import SHIPPED
+from mcp_server.tools.operator_files import OperatorFiles
 
 CONFIGURATION_REFUSED = ConfigurationError.EXIT_STATUS
 TRY_LATER = 75  # EX_TEMPFAIL
 ENV_FILE = Path(".env")
 OTHERS_MAY_READ = 0o077
 STDERR = 2
+CONFIG = Path(__file__).parent.parent / "config"
 
 Step = Callable[[Settings], None]
 
@@ -72,6 +75,11 @@ def check_folders(settings: Settings) -> None:
             raise Refused(f"{name}: the folder {folder} cannot be made ({_reason(error)}).") from None
         if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
             raise Refused(f"{name}: {path} cannot be written. Its folder must belong to the user that the server runs as.")
+
+
+def check_operator_files(_settings: Settings) -> None:
+    """Raises ConfigurationError for what a worker would not load: a tool, a prompt or the taxonomy."""
+    OperatorFiles.read(CONFIG, SHIPPED)
 
 
 def check_files(settings: Settings) -> None:
@@ -130,8 +138,9 @@ def load_application(_settings: Settings) -> None:
         raise Refused(f"The application does not load: {last_line}")
 
 
-CHECKS: tuple[Step, ...] = (check_folders, load_application)
-STEPS: tuple[Step, ...] = (warn_of_readable_env_file, check_folders, check_files, migrate_database, import_clients_once, create_signing_key_once)
+CHECKS: tuple[Step, ...] = (check_operator_files, check_folders, load_application)
+STEPS: tuple[Step, ...] = (warn_of_readable_env_file, check_operator_files, check_folders, check_files, migrate_database, import_clients_once,
+                           create_signing_key_once)
 
 
 def _databases(settings: Settings) -> dict[str, Path]:

@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from config import logs
 from config.settings import Settings
 from mcp_server.app import create_app
 from mcp_server.llm.ports import Answer, ModelStatus
@@ -127,10 +126,10 @@ class ClientApplication:
 class Gateway:
     """The application, and requests to it that carry no cookies."""
 
-    def __init__(self, environ, clock, model, fetch=None, log_to=logs.STDOUT) -> None:
+    def __init__(self, environ, clock, model, fetch=None, **replaced) -> None:
         self.settings = Settings.from_environ(environ)
         self.clock, self.model = clock, model
-        self.app = create_app(self.settings, clock=clock, model=model, password_cost=4, fetch=fetch, log_to=log_to)
+        self.app = create_app(self.settings, clock=clock, model=model, password_cost=4, fetch=fetch, **replaced)
         self.services = self.app.extensions["services"]
         self.http = self.app.test_client(use_cookies=False)
 

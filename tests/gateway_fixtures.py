@@ -12,6 +12,7 @@ import orjson
 import pytest
 import redis
 
+from mcp_server.app import CONFIG, NOTHING_MORE
 from mcp_server.storage.migrations import migrate
 from tests.gateway import ENVIRON, Browser, Gateway, NoModel, SettableClock, registration_body, without_nones
 
@@ -77,9 +78,9 @@ def open_gateway(data_folder, clock, back_end):
     """open_gateway(**environ) → a gateway on the files of this test. They are closed in the end."""
     opened = []
 
-    def open_one(fetch=None, **environ):
+    def open_one(fetch=None, more=NOTHING_MORE, config=CONFIG, **environ):
         files = {"DATABASE_URL": f"sqlite:///{data_folder}/registry.db", "STATE_PATH": f"{data_folder}/state.db"}
-        gateway = Gateway(without_nones({**ENVIRON, **files, **back_end, **environ}), clock, NoModel(), fetch)
+        gateway = Gateway(without_nones({**ENVIRON, **files, **back_end, **environ}), clock, NoModel(), fetch, more=more, config=config)
         opened.append(gateway)
         return gateway
 

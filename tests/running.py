@@ -40,8 +40,9 @@ def until(holds, what, seconds=PATIENCE):
 class Gateway:
     """One gunicorn with its workers. Its settings lie in `.env`, its output in `log`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, application: str = COMMAND[1]) -> None:
         self.folder = folder
+        self.command = [COMMAND[0], application]
         self.port = free_port()
         self.process = None
         for name in ("wsgi.py", "gunicorn.conf.py", "config", "mcp_server"):
@@ -66,12 +67,12 @@ class Gateway:
 
     def start(self):
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(COMMAND, cwd=self.folder, env=environment(), stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(self.command, cwd=self.folder, env=environment(), stdout=log, stderr=log, start_new_session=True)
         return self
 
-    def started(self):
+    def started(self, seconds=PATIENCE):
         self.start()
-        until(lambda: self.process.poll() is not None or self.is_up(), "the server answers")
+        until(lambda: self.process.poll() is not None or self.is_up(), "the server answers", seconds)
         assert self.process.poll() is None, self.output()
         return self
 

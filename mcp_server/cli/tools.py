@@ -1,18 +1,27 @@
-"""`flask tools`: what agents can have done, and trying it without a server."""
+"""`flask tools`: what agents can have done, trying it without a server, and checking what an operator declares."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from config.settings import ConfigurationError
 from mcp_server.cli.command import FAILED, Group, record, services
 from mcp_server.cli.output import as_json, print_json, print_rows, remark
+from mcp_server.cli.terminal import Terminal
 from mcp_server.deadline import Deadline
 from mcp_server.mcp.context import CallContext
+from mcp_server.tools import SHIPPED
+from mcp_server.tools.operator_files import OperatorFiles, check
 
-tools = Group("tools", help="List the tools of this server, and call one.")
+CONFIG = Path(__file__).parents[2] / "config"
+STDIN = "-"
+
+tools = Group("tools", help="List the tools of this server, call one, and check the files that declare them.")
 
 
 @tools.command("list")
@@ -23,9 +32,10 @@ def list_tools(*, as_json: bool) -> None:
     if as_json:
         print_json(registry.definitions)
         return
-    rows = [{"name": tool.name, "title": tool.title, "scope": tool.scope, "arguments": _arguments(tool.definition["inputSchema"])}
-            for tool in registry]
-    print_rows(rows, ("name", "title", "scope", "arguments"), as_json=False, none="There is no tool.")
+    rows = [{"name": tool.name, "title": tool.title, "scope": tool.scope, "arguments": _arguments(tool.definition["inputSchema"]),
+             "file": tool.declared_in and _short(Path(tool.declared_in))} for tool in registry]
+    columns = ("name", "title", "scope", "arguments", *(("file",) if any(row["file"] for row in rows) else ()))
+    print_rows(rows, columns, as_json=False, none="There is no tool.")
 
 
 @tools.command("call")
@@ -36,11 +46,17 @@ def list_tools(*, as_json: bool) -> None:
 def call(name: str, arguments: Sequence[str], *, timeout: float | None, as_json: bool) -> None:
     """Call a tool here, without a server. Values are sent as strings, as ServiceNow sends them.
 
+    KEY=@FILE takes the value from a file, KEY=- from stdin; a value that begins with @ is written with two. Progress is shown on stderr,
+    and what the tool asks is asked here.
+
     Example: flask tools call classify_incident short_description="VPN drops every ten minutes"
     """
     built = services()
     tool, given = built.tools[name], pairs(arguments)
-    result = built.tools.call(tool, CallContext(None, Deadline.after(timeout or built.settings.llm_timeout)), given)
+    terminal = Terminal(can_ask=STDIN not in given.values())
+    given = {key: _value(key, value) for key, value in given.items()}
+    context = CallContext(None, Deadline.after(timeout or built.settings.llm_timeout), conversation=terminal, progress_token="terminal")  # noqa: S106 not a secret
+    result = built.tools.call(tool, context, given)
     record("tool_called", tool=name, is_error=result.is_error)
     if as_json:
         print_json({"text": result.text, "structuredContent": result.structured, "isError": result.is_error})
@@ -52,6 +68,28 @@ def call(name: str, arguments: Sequence[str], *, timeout: float | None, as_json:
         click.get_current_context().exit(FAILED)
 
 
+@tools.command("lint")
+@click.option("--config", type=click.Path(exists=True, file_okay=False, path_type=Path), default=CONFIG, help="The folder. Default: config/.")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE]...")
+@as_json
+def lint(files: Sequence[Path], *, config: Path, as_json: bool) -> None:
+    """Check the YAML files of tools and prompts: those in config/, or the ones that are named.
+
+    Needs no settings. A running server takes them over when it is reloaded (SIGHUP).
+    """
+    try:
+        found = check(files, config, SHIPPED) if files else OperatorFiles.read(config, SHIPPED).summary()
+    except ConfigurationError as error:
+        if as_json:
+            print_json({"problems": error.problems})
+        else:
+            for problem in error.problems:
+                remark(problem)
+        click.get_current_context().exit(FAILED)
+    rows = [{"kind": kind, "name": name, "file": _short(path)} for kind, name, path in found]
+    print_rows(rows, ("kind", "name", "file"), as_json=as_json, none="No tool and no prompt is declared; the taxonomy is good.")
+
+
 def pairs(arguments: Sequence[str]) -> dict[str, str]:
     """KEY=VALUE each."""
     split = [argument.partition("=") for argument in arguments]
@@ -60,6 +98,24 @@ def pairs(arguments: Sequence[str]) -> dict[str, str]:
     return {key: value for key, _, value in split}
 
 
+def _value(key: str, written: str) -> str:
+    try:
+        if written == STDIN:
+            return sys.stdin.read()
+        if written.startswith("@@"):
+            return written[1:]
+        return Path(written[1:]).read_text(encoding="utf-8") if written.startswith("@") else written
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        what = f"{key}: the file {written[1:]!r} cannot be read: {reason}."
+        raise click.UsageError(f"{what} A value that begins with @ is written with two.") from error
+
+
 def _arguments(schema: dict[str, Any]) -> list[str]:
     required = schema.get("required", ())
     return [name if name in required else f"[{name}]" for name in schema.get("properties", {})]
+
+
+def _short(path: Path) -> str:
+    """As an operator knows it: from the folder of the installation."""
+    return str(path.relative_to(CONFIG.parent)) if path.is_relative_to(CONFIG.parent) else str(path)

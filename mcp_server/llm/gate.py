@@ -25,8 +25,10 @@ OPEN_SECONDS = 5.0
 class Gate:
     """A model behind `slots` places in this process, first come first served.
 
-    A slot is free again however its call ends. A call that cannot have one in time is told so instead of waiting for
-    nothing. After three failures to reach the model in a row calls are refused at once, but for one each five seconds that tries.
+    Patient calls, for which nobody holds a connection, come after the others, wait as long as their deadline lets them, and leave one
+    slot free where there are two. A slot is free again however its call ends. A call that cannot have one in time is told so
+    instead of waiting for nothing. After three failures to reach the model in a row calls are refused at once, but for one
+    each five seconds that tries.
     """
 
     def __init__(self, model: LanguageModel, slots: int, *, longest_wait: float = LONGEST_WAIT, clock: Elapsed = elapsed) -> None:
@@ -36,6 +38,8 @@ class Gate:
         self._lock = threading.Lock()
         self._running = 0
         self._queue: deque[threading.Event] = deque()
+        self._patient: deque[threading.Event] = deque()
+        self._patient_running = 0
         self._breaker = _Breaker(clock)
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
@@ -60,7 +64,7 @@ class Gate:
     @property
     def waiting(self) -> int:
         """Calls that wait for one."""
-        return len(self._queue)
+        return len(self._queue) + len(self._patient)
 
     @contextmanager
     def _slot(self, deadline: Deadline) -> Iterator[None]:
@@ -68,44 +72,55 @@ class Gate:
         try:
             yield
         finally:
-            self._leave()
+            self._leave(patient=deadline.patient)
 
     def _enter(self, deadline: Deadline) -> None:
+        patient, longest = deadline.patient, max(0.0, deadline.left - MARGIN)
+        queue = self._patient if patient else self._queue
         with self._lock:
-            if self._running < self._slots:
+            if self._running < self._slots and (not patient or self._may_be_patient):
                 self._running += 1
+                self._patient_running += patient
                 return
-            if len(self._queue) >= WAITING_PER_SLOT * self._slots:
+            if not patient and len(queue) >= WAITING_PER_SLOT * self._slots:
                 raise self._busy()
             turn = threading.Event()
-            self._queue.append(turn)
+            queue.append(turn)
         try:
-            turn.wait(min(self._longest_wait, max(0.0, deadline.left - MARGIN)))
+            turn.wait(longest if patient else min(self._longest_wait, longest))
         except BaseException:  # the greenlet is killed, or its time is up
-            if not self._withdraw(turn):
-                self._leave()
+            if not self._withdraw(turn, queue):
+                self._leave(patient=patient)
             raise
-        if self._withdraw(turn):
+        if self._withdraw(turn, queue):
             raise self._busy()
 
-    def _withdraw(self, turn: threading.Event) -> bool:
+    def _withdraw(self, turn: threading.Event, queue: deque[threading.Event]) -> bool:
         """Stop waiting. False when a slot was handed over in the meantime."""
         with self._lock:
             if turn.is_set():
                 return False
-            self._queue.remove(turn)
+            queue.remove(turn)
             return True
 
-    def _leave(self) -> None:
+    def _leave(self, *, patient: bool) -> None:
         """Hand the slot to the one who waits longest; so nobody who comes later can take it."""
         with self._lock:
+            self._patient_running -= patient
             if self._queue:
                 self._queue.popleft().set()
+            elif self._patient and self._may_be_patient:
+                self._patient_running += 1
+                self._patient.popleft().set()
             else:
                 self._running -= 1
 
+    @property
+    def _may_be_patient(self) -> bool:
+        return self._patient_running < max(1, self._slots - 1)
+
     def _busy(self) -> ModelBusy:
-        waiting = len(self._queue)
+        waiting = self.waiting
         waits = "1 call is waiting" if waiting == 1 else f"{waiting} calls are waiting"
         return ModelBusy(f"The model is busy: {waits}. Try again in a few seconds.")
 

@@ -95,6 +95,18 @@ class ListRoots:
         return isinstance(answer, dict) and isinstance(answer.get("roots"), list)
 
 
+def question_of(request: Mapping[str, Any]) -> Question:
+    """The question that was written down as a request of ours."""
+    params = request["params"]
+    match request["method"]:
+        case Elicitation.method:
+            return Elicitation(params["message"], params["requestedSchema"])
+        case Sampling.method:
+            return Sampling(params["messages"][0]["content"]["text"], params["maxTokens"])
+        case _:
+            return ListRoots()
+
+
 class InputRequired(Exception):
     """The call cannot go on without these answers (2026-07-28). `answers`: what is known already."""
 

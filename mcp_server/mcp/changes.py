@@ -19,6 +19,8 @@ LISTS = {
 }
 """What a client can listen to, by the name it has in a filter, and the notification that tells of it."""
 UPDATED = "notifications/resources/updated"
+RECENT = 120.0
+"""Seconds after a change in which a client that begins to listen is told of it."""
 LONGEST = 3600.0
 """Seconds after which a stream of changes is ended; the client listens again."""
 
@@ -31,14 +33,30 @@ class Changes:
         self._switchboard = switchboard
         self._clock = clock
         self._closing = threading.Event()
+        self._recent: list[tuple[str, Mapping[str, Any], float]] = []
 
     def list_changed(self, name: str) -> None:
         """Tell everybody, in every worker, that a list is another; `name` is a key of LISTS. Raises StoreUnavailable."""
-        self._switchboard.publish(TOPIC, [LISTS[name], {}])
+        self.publish(LISTS[name], {})
 
     def updated(self, uri: str) -> None:
         """Tell everybody who watches it that a resource is another. Raises StoreUnavailable."""
-        self._switchboard.publish(TOPIC, [UPDATED, {"uri": uri}])
+        self.publish(UPDATED, {"uri": uri})
+
+    def publish(self, method: str, params: Mapping[str, Any]) -> None:
+        """Tell everybody who wants to hear it. Raises StoreUnavailable."""
+        self._switchboard.publish(TOPIC, [method, params])
+
+    def keep_in_mind(self, method: str, params: Mapping[str, Any], changed_at: float) -> None:
+        """Something that clients should know which could not listen when it changed."""
+        self._recent.append((method, params, changed_at))
+
+    def tell_recent(self, wanted: Wanted, notify: Notify) -> None:
+        """What changed shortly before this client began to listen."""
+        since = self._clock() - RECENT
+        for method, params, changed_at in self._recent:
+            if changed_at > since and wanted(method, params):
+                notify(method, params)
 
     @contextmanager
     def following(self, wanted: Wanted, notify: Notify) -> Iterator[None]:

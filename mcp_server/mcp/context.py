@@ -11,7 +11,7 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import InsufficientScope, TokenRequired
 from mcp_server.mcp.asking import Question
 from mcp_server.mcp.conversation import SILENT, Conversation
-from mcp_server.mcp.eras import STATELESS, AnyEra
+from mcp_server.mcp.eras import CAPABILITIES_KEY, STATELESS, AnyEra
 from mcp_server.mcp.sessions import Session
 from mcp_server.principal import Principal
 
@@ -41,6 +41,12 @@ class CallContext:
             raise TokenRequired("This needs an access token.")
         if scope not in self.principal.scopes:
             raise InsufficientScope(f"This needs the scope {scope}.", scopes=self.principal.scopes | {scope})
+
+    def declares(self, extension: str) -> bool:
+        """Whether the client can deal with this extension. It says so in each request (2026-07-28)."""
+        capabilities = self.meta.get(CAPABILITIES_KEY) if self.era.stateless else None
+        extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
+        return isinstance(extensions, dict) and isinstance(extensions.get(extension), dict)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Tell how far it is, if the caller wants to know. Only what is more than before is told."""

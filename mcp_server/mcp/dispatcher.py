@@ -73,7 +73,10 @@ class Reply:
 
 class Dispatcher:
     def __init__(self, methods: Iterable[Method], server: Server, log_unexpected: LogUnexpected) -> None:
-        served = [method for method in methods if method.capability is None or method.capability in server.capabilities]
+        served = [
+            method for method in methods
+            if (method.capability is None or method.capability in server.capabilities)
+            and (method.extension is None or method.extension in server.extensions)]
         self._handshake = {method.name: method for method in served if method.handshake}
         self._stateless = {method.name: method for method in served if method.stateless}
         self._notifications = {row.name: row for row in NOTIFICATIONS}
@@ -146,10 +149,11 @@ class Dispatcher:
                 call.require_scope(method.scope)
             params = load(method.params, request.params, InvalidParams)
             named = params[method.named_by] if method.named_by else None
+            if isinstance(meta, dict):
+                call.meta = meta
             if delivery.outlet is None:
                 result = method.handler(self._server, call, params)
             else:
-                call.meta = meta if isinstance(meta, dict) else {}
                 result = self._answer_beside(method, request, call, params, delivery.outlet)
             body = jsonrpc.dumps(jsonrpc.result(request.id, era.shape(result, self._server.info, method.cache_scope)))
         except (BearerError, RequestRefused):

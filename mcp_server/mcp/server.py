@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
+from mcp_server.mcp.prompts import PromptRegistry
+from mcp_server.mcp.resources import ResourceRegistry
 from mcp_server.mcp.sessions import Sessions
 from mcp_server.mcp.switchboard import Switchboard
+from mcp_server.mcp.tasks import TASKS, Tasks
 from mcp_server.mcp.tool import ToolRegistry
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`instructions` are read by the model of the client, before any tool is chosen."""
+    """`instructions` are read by the model of the client, before any tool is chosen. Without `tasks` every call ends with its request."""
 
     name: str
     title: str
@@ -25,6 +28,9 @@ class Server:
     switchboard: Switchboard
     states: RequestStates
     changes: Changes
+    prompts: PromptRegistry = field(default_factory=PromptRegistry)
+    resources: ResourceRegistry = field(default_factory=ResourceRegistry)
+    tasks: Tasks | None = None
 
     @property
     def info(self) -> dict[str, str]:
@@ -33,9 +39,23 @@ class Server:
     @property
     def capabilities(self) -> dict[str, Any]:
         """Only what is there to be used."""
-        return {"tools": {"listChanged": True}, "logging": {}} if self.tools.definitions else {}
+        served: dict[str, Any] = {}
+        if self.tools.definitions:
+            served |= {"tools": {"listChanged": True}, "logging": {}}
+        if self.prompts:
+            served["prompts"] = {"listChanged": True}
+        if self.resources:
+            served["resources"] = {"subscribe": True, "listChanged": True}
+        if self.prompts.completes or self.resources.completes:
+            served["completions"] = {}
+        return served
 
     @property
     def stateless_capabilities(self) -> dict[str, Any]:
         """As `server/discover` says it."""
-        return self.capabilities
+        return {**self.capabilities, "extensions": self.extensions} if self.extensions else self.capabilities
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What this server has beside the core of 2026-07-28."""
+        return {TASKS: {}} if self.tasks is not None and any(tool.as_task != "never" for tool in self.tools) else {}

@@ -1,4 +1,4 @@
-"""Sessions of the handshake era, for clients that can be asked something. A client that only calls tools never gets one.
+"""Sessions of the handshake era, for clients that can be asked something. One that only calls tools gets none, unless MCP_SESSIONS says so.
 
 A session id says itself what it stands for, under our seal: the revision, whose it is, what its client can do. So every
 worker knows it, also after a restart, and nothing has to be remembered of a session that goes well.
@@ -60,9 +60,10 @@ class Session:
 
 
 class Sessions:
-    def __init__(self, keys: Sequence[bytes], store: SessionStore, clock: Clock) -> None:
-        """`keys`: the one that seals, then those that are still believed."""
+    def __init__(self, keys: Sequence[bytes], store: SessionStore, clock: Clock, *, for_everybody: bool = False) -> None:
+        """`keys`: the one that seals, then those that are still believed. `for_everybody`: also for clients that cannot be asked anything."""
         self._keys = keys
+        self._for_everybody = for_everybody
         self.store = store
         self._clock = clock
 
@@ -72,24 +73,27 @@ class Sessions:
     def begin(self, version: str, capabilities: Mapping[str, Any], principal: Principal | None) -> str | None:
         """The id of a new session; None for a client that needs none, or that nobody vouches for."""
         useful = {name: capabilities[name] for name in NEEDING_A_SESSION if isinstance(capabilities.get(name), dict)}
-        if not useful or principal is None:
+        if principal is None or not (useful or self._for_everybody):
             return None
         shown = {name: _modes(value) for name, value in useful.items()}
-        content = orjson.dumps([version, shown, _whose(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
+        content = orjson.dumps([version, shown, owner_of(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
         return base64.urlsafe_b64encode(self._seal(self._keys[0], content) + content).rstrip(b"=").decode()
 
     def find(self, session_id: str | None, principal: Principal | None) -> Session | None:
         """The session; None for an id that is not ours, which a client may have kept from anywhere.
 
-        Raises SessionNotFound for one of ours that has ended or is somebody else's, and StoreUnavailable.
+        Raises SessionNotFound for one of ours that has ended or is somebody else's, and StoreUnavailable. A client that only calls tools
+        loses nothing with a session that is too old or another's: it is told only of one that it ended.
         """
         if not session_id or len(session_id) > LONGEST_ID or principal is None:
             return None
         content = self._opened(session_id)
         if content is None:
             return None
-        version, capabilities, whose, until, _ = content
-        if whose != _whose(principal) or until <= self._clock():
+        version, capabilities, owner, until, _ = content
+        if owner != owner_of(principal) or until <= self._clock():
+            if not capabilities:
+                return None
             raise SessionNotFound(GONE)
         session = Session(session_id, version, capabilities, until)
         record = self.store.find(session.name, self._clock())
@@ -118,5 +122,6 @@ def _modes(capability: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {} for name in ("form", "url", "context", "tools", "listChanged") if name in capability}
 
 
-def _whose(principal: Principal) -> str:
+def owner_of(principal: Principal) -> str:
+    """Whose a session or a task is: of this client, for this subject."""
     return hashlib.sha256(f"{principal.client_id}\n{principal.subject}".encode()).hexdigest()[:32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from marshmallow import Schema
 
@@ -13,6 +13,7 @@ from mcp_server.errors import DependencyUnavailable, InvalidParams, ToolError
 from mcp_server.json_schema import json_schema
 from mcp_server.mcp import jsonrpc
 from mcp_server.mcp.context import CallContext
+from mcp_server.mcp.shown import Icon, icons_of
 from mcp_server.validation import load
 
 
@@ -24,6 +25,16 @@ class ToolResult:
     structured: Mapping[str, Any] | None = None
     is_error: bool = False
     content: list[dict[str, Any]] | None = None
+
+    @property
+    def on_the_wire(self) -> dict[str, Any]:
+        """As `tools/call` answers it."""
+        wire: dict[str, Any] = {"content": self.content or [{"type": "text", "text": self.text}]}
+        if self.structured is not None:
+            wire["structuredContent"] = self.structured
+        if self.is_error:
+            wire["isError"] = True
+        return wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,8 @@ class Tool:
 
     `description` is written for the model that chooses: purpose, exact inputs, what comes back, when not to use it.
     `annotations` are MCP's hints: readOnlyHint, destructiveHint, idempotentHint, openWorldHint. `quick`: it answers in
-    milliseconds, so it need not report progress, ask, or be cancelled.
+    milliseconds, so it need not report progress, ask, or be cancelled. `declared_in`: the file of a tool that is not code. `as_task`: whether it
+    may go on after its request was answered, for a client that can follow a task. It may then be run again from its start, by another worker.
     """
 
     name: ClassVar[str]
@@ -48,7 +60,14 @@ class Tool:
     input_schema: Schema
     output_schema: Schema | None = None
     annotations: ClassVar[Mapping[str, bool]] = {}
+    icons: ClassVar[tuple[Icon, ...]] = ()
     quick: ClassVar[bool] = False
+    declared_in: ClassVar[str | None] = None
+    as_task: ClassVar[Literal["never", "optional", "required"]] = "never"
+
+    def prepare(self, call: CallContext, *_: Any, **arguments: Any) -> Mapping[str, Any]:  # noqa: ARG002 - for those that need it
+        """What has to be asked or decided while the caller waits. Comes back: more arguments for `run`, in what JSON can hold."""
+        return {}
 
     def run(self, call: CallContext, *_: Any, **arguments: Any) -> Any:  # `*_: Any` lets a tool name its own arguments (mypy)
         """Do it. Returns text, Blocks, or what `output_schema` can dump. Raises ToolError or DependencyUnavailable."""
@@ -67,6 +86,8 @@ class Tool:
             definition["outputSchema"] = json_schema(self.output_schema)
         if self.annotations:
             definition["annotations"] = dict(self.annotations)
+        if self.icons:
+            definition["icons"] = icons_of(self.icons)
         return definition
 
 
@@ -94,10 +115,11 @@ class ToolRegistry:
     def definitions(self) -> list[dict[str, Any]]:
         return [tool.definition for tool in self._by_name.values()]
 
-    def call(self, tool: Tool, call: CallContext, arguments: Mapping[str, Any]) -> ToolResult:
-        """Run the tool. What goes wrong in it is a result too: the agent reads the text and can act on it."""
+    def call(self, tool: Tool, call: CallContext, arguments: Mapping[str, Any], prepared: Mapping[str, Any] | None = None) -> ToolResult:
+        """Run the tool. What goes wrong in it is a result too: the agent reads the text and can act on it. `prepared`: if that was done before."""
         try:
-            value = tool.run(call, **load(tool.input_schema, arguments, ToolError))
+            loaded = load(tool.input_schema, arguments, ToolError)
+            value = tool.run(call, **loaded, **(tool.prepare(call, **loaded) if prepared is None else prepared))
         except (ToolError, DependencyUnavailable) as error:
             return ToolResult(self._cut(error.message), is_error=True)
         if isinstance(value, Blocks):
@@ -106,6 +128,13 @@ class ToolRegistry:
             return ToolResult(self._cut(str(value)))
         structured: dict[str, Any] = tool.output_schema.dump(value)
         return ToolResult(self._cut(jsonrpc.dumps(structured).decode()), structured)
+
+    def prepare(self, tool: Tool, call: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any] | ToolResult:
+        """The arguments are good, and what `run` gets besides them; or the result that says why it cannot be run."""
+        try:
+            return tool.prepare(call, **load(tool.input_schema, arguments, ToolError))
+        except (ToolError, DependencyUnavailable) as error:
+            return ToolResult(self._cut(error.message), is_error=True)
 
     def _cut(self, text: str) -> str:
         if len(text) <= self._output_limit:

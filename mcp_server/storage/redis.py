@@ -15,6 +15,10 @@ Every key starts with the prefix and runs out by itself:
     hits:{counter}:{window}:{number}    counter; until its window ends
     journal:{journal}                   stream of entries; until the last of them may be forgotten
     session:{session_id}                hash: ended, log_level, and uri:{uri} for each subscription; until the session ends
+    listing:{name}                      hash: digest, changed_at; 30 days after the last start
+    task:{task_id}                      hash: owner, tool, work, status, …, and q:{key} and a:{key} for what is asked and answered; its ttl
+    tasks                               sorted set: tasks to be run, by when they may be claimed; until the last of them has expired
+    tasks-of:{owner}                    sorted set: a caller's unfinished tasks, by when they expire; until the last of them has
 
 Redis must not evict (`maxmemory-policy noeviction`): an evicted revocation would be one that nobody knows of. When
 Redis is restarted or another one takes its place, the copy of the revocations counts as lost, even if it was persisted:
@@ -34,7 +38,8 @@ from mcp_server.oauth.ports import Admission
 from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
-from mcp_server.storage.redis_conversations import RedisJournals, RedisSessions
+from mcp_server.storage.redis_conversations import RedisJournals, RedisListings, RedisSessions
+from mcp_server.storage.redis_tasks import RedisTasks
 
 COMPLETE_FOR = 86400
 PUT_AT_ONCE = 500
@@ -57,6 +62,8 @@ class RedisState:
         self.revocations = RedisRevocationCopy(self._connections, prefix)
         self.journals = RedisJournals(self._connections, prefix)
         self.sessions = RedisSessions(self._connections, prefix, clock)
+        self.listings = RedisListings(self._connections, prefix)
+        self.tasks = RedisTasks(self._connections, prefix)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""

@@ -1,4 +1,4 @@
-"""What MCP keeps between requests, in Redis: journals as streams, sessions as hashes."""
+"""What MCP keeps between requests, in Redis: journals as streams, sessions and what the lists looked like as hashes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 
 from mcp_server.clock import Clock
-from mcp_server.mcp.ports import MOST_SUBSCRIPTIONS, Entry, SessionRecord
+from mcp_server.mcp.ports import MOST_SUBSCRIPTIONS, Entry, Seen, SessionRecord
 from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.redis_connections import RedisConnections
 
@@ -65,3 +65,13 @@ class RedisSessions:
     def _ttl(self, until: float) -> int:
         """Milliseconds."""
         return max(1, math.ceil((until - self._clock()) * 1000))
+
+
+class RedisListings:
+    def __init__(self, connections: RedisConnections, prefix: str) -> None:
+        self._redis, self._prefix = connections, f"{prefix}listing:"
+
+    def see(self, name: str, digest: str, *, until: float, now: float) -> Seen:
+        arguments = (digest, now, max(1, math.ceil((until - now) * 1000)))
+        first, changed_at = self._redis.run(scripts.SEE, [self._prefix + name], arguments, repeatable=True)
+        return Seen(first == 1, float(changed_at) if changed_at else None)

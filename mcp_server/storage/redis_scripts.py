@@ -217,3 +217,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """)
 """session; field, value, ttl, most → 1, or 0 when it has as many as it may have"""
+
+SEE = Script("""
+local known = redis.call('HMGET', KEYS[1], 'digest', 'changed_at')
+local first, changed_at = 0, known[2] or ''
+if known[1] ~= ARGV[1] then
+    if known[1] then first, changed_at = 1, ARGV[2] end
+    redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'changed_at', changed_at)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return {first, changed_at}
+""")
+"""listing; digest, now, ttl → whether it is the first to find it changed, and when it changed or an empty text"""

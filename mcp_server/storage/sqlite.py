@@ -13,9 +13,10 @@ from sqlite3 import Connection
 from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation, Rotation
 from mcp_server.oauth.ports import Admission
 from mcp_server.storage.records import SLOWER_BY, dump, load, window_of
-from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteSessions
+from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteListings, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
+from mcp_server.storage.sqlite_tasks import SqliteTasks
 
 
 class SqliteState:
@@ -31,6 +32,8 @@ class SqliteState:
         self.revocations = SqliteRevocationCopy(self._file)
         self.journals = SqliteJournals(self._file)
         self.sessions = SqliteSessions(self._file)
+        self.listings = SqliteListings(self._file)
+        self.tasks = SqliteTasks(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""

@@ -1,8 +1,8 @@
-"""What MCP keeps between requests, in the SQLite file of the hot state: journals and sessions."""
+"""What MCP keeps between requests, in the SQLite file of the hot state: journals, sessions and what the lists looked like."""
 
 from __future__ import annotations
 
-from mcp_server.mcp.ports import MOST_SUBSCRIPTIONS, Entry, SessionRecord
+from mcp_server.mcp.ports import MOST_SUBSCRIPTIONS, Entry, Seen, SessionRecord
 from mcp_server.storage.sqlite_file import SqliteFile
 
 READ_AT_ONCE = 500
@@ -57,6 +57,20 @@ class SqliteSessions:
 
     def unsubscribe(self, session_id: str, uri: str, until: float) -> None:  # noqa: ARG002 - Redis keeps the session until then
         self._file.run("DELETE FROM session_subscriptions WHERE session_id = ? AND uri = ?", (session_id, uri))
+
+
+class SqliteListings:
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def see(self, name: str, digest: str, *, until: float, now: float) -> Seen:
+        changed = self._file.run(
+            """INSERT INTO listings VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO UPDATE
+            SET changed_at = CASE WHEN expires_at > ?4 THEN ?4 END, digest = excluded.digest, expires_at = excluded.expires_at
+            WHERE digest != excluded.digest RETURNING changed_at""", (name, until, digest, now))
+        rows = changed or self._file.run("UPDATE listings SET expires_at = ? WHERE name = ? RETURNING changed_at", (until, name))
+        changed_at = rows[0][0] if rows else None
+        return Seen(bool(changed) and changed_at is not None, changed_at)
 
 
 def _number(position: str) -> int:

@@ -43,6 +43,19 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS session_subscriptions
     (session_id TEXT NOT NULL, uri TEXT NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (session_id, uri))""",
     "CREATE INDEX IF NOT EXISTS session_subscriptions_expiry ON session_subscriptions (expires_at)",
+    """CREATE TABLE IF NOT EXISTS listings
+    (name TEXT PRIMARY KEY, expires_at REAL NOT NULL, digest TEXT NOT NULL, changed_at REAL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS listings_expiry ON listings (expires_at)",
+    """CREATE TABLE IF NOT EXISTS tasks
+    (task_id TEXT PRIMARY KEY, owner TEXT NOT NULL, tool TEXT NOT NULL, work BLOB NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL,
+    updated_at REAL NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL, outcome BLOB NOT NULL, tries INTEGER NOT NULL, lease TEXT NOT NULL,
+    claimable_at REAL NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS tasks_waiting ON tasks (claimable_at) WHERE status = 'working'",
+    "CREATE INDEX IF NOT EXISTS tasks_unfinished ON tasks (owner) WHERE status IN ('working', 'input_required')",
+    "CREATE INDEX IF NOT EXISTS tasks_expiry ON tasks (expires_at)",
+    """CREATE TABLE IF NOT EXISTS task_questions
+    (task_id TEXT NOT NULL, key TEXT NOT NULL, expires_at REAL NOT NULL, question BLOB NOT NULL, answer BLOB, PRIMARY KEY (task_id, key))""",
+    "CREATE INDEX IF NOT EXISTS task_questions_expiry ON task_questions (expires_at)",
 )
 
 SWEPT_AT_ONCE = 500
@@ -59,5 +72,8 @@ SWEPT = (
     ("journals", "position"),
     ("sessions", "session_id"),
     ("session_subscriptions", "rowid"),
+    ("listings", "name"),
+    ("tasks", "task_id"),
+    ("task_questions", "rowid"),
 )
 """Each table whose rows expire, and its key."""

@@ -1,23 +1,29 @@
-"""What this server can do: one file per tool, and the tuple below, which is the order in which clients see them.
+"""What this server can do: one file per tool, and the rows below, in the order in which clients see them.
 
-To add a tool: write its file, add its row. Nothing registers itself.
+To add a tool: write its file, add its row. Nothing registers itself. A tool without code is a YAML file of the operator's: `declared.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.tool import Tool
 from mcp_server.tools.classify_incident import ClassifyIncident
+from mcp_server.tools.declared import Declaration, declared_tool
 from mcp_server.tools.echo import Echo
 from mcp_server.tools.llm_generate import LlmGenerate
 from mcp_server.tools.server_status import ServerStatus
 from mcp_server.tools.taxonomy import Taxonomy
 
+SHIPPED: dict[str, Callable[[LanguageModel, Taxonomy], Tool]] = {
+    ClassifyIncident.name: ClassifyIncident,
+    LlmGenerate.name: lambda model, _: LlmGenerate(model),
+    ServerStatus.name: lambda model, _: ServerStatus(model.status),
+    Echo.name: lambda *_: Echo(),
+}
 
-def build_tools(model: LanguageModel, taxonomy: Taxonomy) -> tuple[Tool, ...]:
-    return (
-        ClassifyIncident(model, taxonomy),
-        LlmGenerate(model),
-        ServerStatus(model.status),
-        Echo(),
-    )
+
+def build_tools(model: LanguageModel, taxonomy: Taxonomy, declared: Iterable[Declaration] = ()) -> tuple[Tool, ...]:
+    """The shipped tools, then those that the operator declared."""
+    return (*(make(model, taxonomy) for make in SHIPPED.values()), *(declared_tool(each, model) for each in declared))

@@ -84,6 +84,7 @@ class ClassifyIncident(Tool):
     input_schema = ClassifyIncidentInput()
     output_schema = ClassifyIncidentOutput()
     annotations: ClassVar[Mapping[str, bool]] = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    as_task = "optional"
 
     def __init__(self, model: LanguageModel, taxonomy: Taxonomy) -> None:
         self._model = model
@@ -91,9 +92,11 @@ class ClassifyIncident(Tool):
 
     def run(self, call: CallContext, *, short_description: str, description: str, categories: list[str] | None = None) -> dict[str, Any]:
         offered = self._offered(categories)
+        if len(short_description) + len(description) > MOST_CHARACTERS_READ:
+            call.log("notice", f"The incident is longer than {MOST_CHARACTERS_READ} characters: its middle is left out.")
         prompt = Prompt(_messages(offered, short_description, description), max_tokens=ANSWER_TOKENS, temperature=0.0, seed=SEED)
         choices = _choices(offered)
-        structured = ask_structured(self._model, prompt, _answer_schema(tuple(choices)), call.deadline)
+        structured = ask_structured(self._model, prompt, _answer_schema(tuple(choices)), call.deadline, call.counting_tokens())
         answered_by = {"model": structured.answer.model, "back_end": structured.answer.back_end}
         return {**structured.values, **_chosen(structured.values, choices), **answered_by}
 

@@ -50,6 +50,7 @@ class LlmGenerate(Tool):
     )
     input_schema = LlmGenerateInput()
     annotations: ClassVar[Mapping[str, bool]] = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": False, "openWorldHint": False}
+    as_task = "optional"
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model

@@ -39,6 +39,8 @@ error_handlers.init_mcp(bp)
 def mcp() -> ResponseReturnValue:
     built, environ = services(), request.environ
     origins.require_allowed(environ, built.allowed_origins)
+    if built.local:
+        origins.require_loopback_host(environ)
     posted = environ["REQUEST_METHOD"] == "POST"
     if not posted and ("HTTP_MCP_SESSION_ID" not in environ or environ["REQUEST_METHOD"] == "HEAD"):
         raise MethodNotAllowed(["POST"])

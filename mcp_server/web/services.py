@@ -82,6 +82,7 @@ class Services:
     bearer: Bearer
     client_address: ClientAddress
     allowed_origins: frozenset[str]
+    local: bool
     mcp_limit: Limit
     dispatcher: Dispatcher
     mcp_server: Server
@@ -103,6 +104,8 @@ class Services:
         self.mcp_server.changes.close()
         for deadline in self.deadlines:
             deadline.at = min(deadline.at, deadline.clock() + self.settings.llm_timeout)
+        if self.mcp_server.tasks is not None:
+            self.mcp_server.tasks.runner.drain()
 
     def close(self) -> None:
         for stop in self.stops:

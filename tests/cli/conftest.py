@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 
 from config.settings import Settings
 from mcp_server import command_line
-from mcp_server.app import create_app
+from mcp_server.app import CONFIG, NOTHING_MORE, create_app
 from mcp_server.llm.ports import Answer, ModelStatus
 from mcp_server.storage.migrations import migrate
 
@@ -67,8 +67,8 @@ class Machine:
     def migrate(self):
         migrate(self.environ["DATABASE_URL"])
 
-    def app(self, model=None, **changes):
-        app = command_line.build(self.settings(**changes), model=model or StandIn(), password_cost=4)
+    def app(self, model=None, more=NOTHING_MORE, config=CONFIG, **changes):
+        app = command_line.build(self.settings(**changes), model=model or StandIn(), password_cost=4, more=more, config=config)
         self._opened.append(app)
         return app
 

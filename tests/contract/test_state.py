@@ -13,6 +13,7 @@ import pytest
 import redis as redis_py
 
 from mcp_server.errors import StoreUnavailable
+from mcp_server.mcp.ports import Task
 from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation
 from mcp_server.storage import redis as redis_module
 from mcp_server.storage.open import open_state
@@ -66,6 +67,11 @@ def fill(state, now):
     state.revocations.put([Revocation(1, "revoked", now + 60)], now)
     state.revocations.mark_complete()
     state.revocations.admit(["revoked"], "caller", 60, now)
+    state.journals.append("journal", b"entry", until=now + 60, now=now)
+    state.sessions.set_log_level("session", "info", now + 60)
+    state.tasks.create(Task("task", "owner", "tool", b"{}", now, now + 60, now), most=2)
+    state.tasks.create(Task("asks", "owner", "tool", b"{}", now, now + 60, now), most=2, lease="lease", until=now + 15)
+    state.tasks.ask("asks", "lease", {"key": b"{}"}, now)
 
 
 def test_a_redis_url_chooses_redis_and_none_the_file(path):
@@ -96,8 +102,9 @@ def test_a_sweep_deletes_what_has_expired_five_hundred_rows_a_table_at_a_time(fi
     file_state.revocations.put([Revocation(1, f"id{number}", now + 60) for number in range(1001)], now)
     fill(file_state, now)
     swept = [file_state.sweep(now + 3600) for _ in range(4)]
-    # 1002 revocations; a grant, a code, a device, three tokens, one single use, one answer and one window of hits
-    assert swept == [508, 500, 2, 0]
+    # 1002 revocations; a grant, a code, a device, three tokens, one single use, one answer and one window of hits; an entry, a session,
+    # two tasks and a question
+    assert swept == [513, 500, 2, 0]
 
 
 def test_a_record_from_a_newer_release_is_read_without_what_is_new(redis_state, raw, now):

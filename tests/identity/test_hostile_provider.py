@@ -155,9 +155,9 @@ def test_what_is_signed_wins_over_user_info(provider, sign_in, is_refused):
 
 
 @pytest.mark.requirement("OID-008")
-@pytest.mark.parametrize(("auth_time", "status"), [(NOW + 5, 303), (NOW - 3600, 403), (None, 403), ("now", 403), (True, 403)])
+@pytest.mark.parametrize(("auth_time", "status"), [(5, 303), (-3600, 403), (None, 403), ("now", 403), (True, 403)])
 def test_with_prompt_login_a_provider_must_show_that_the_person_gave_proof_anew(provider, browser, sign_in, auth_time, status):
-    provider.claims = {"auth_time": auth_time}
+    provider.claims = {"auth_time": NOW + auth_time if type(auth_time) is int else auth_time}
     assert sign_in("/oauth/authorize?prompt=login").status_code == status
     assert is_signed_in(browser) == (status == 303)
     provider.claims = {}

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -34,8 +35,8 @@ class Held:
         return ModelStatus("held", available=True)
 
 
-def ask(gate, name="", seconds=SECONDS):
-    return gate.answer(Prompt([Message("user", name)]), Deadline.after(seconds))
+def ask(gate, name="", seconds=SECONDS, *, patient=False):
+    return gate.answer(Prompt([Message("user", name)]), replace(Deadline.after(seconds), patient=patient))
 
 
 @pytest.fixture
@@ -47,8 +48,8 @@ def model():
 def callers():
     threads = []
 
-    def start(gate, name, until):
-        thread = threading.Thread(target=ask, args=(gate, name))
+    def start(gate, name, until, *, patient=False):
+        thread = threading.Thread(target=ask, args=(gate, name), kwargs={"patient": patient})
         threads.append(thread)
         thread.start()
         wait_until(until)
@@ -71,6 +72,42 @@ def test_no_more_calls_than_slots_run_at_once_and_the_others_come_in_order(model
         wait_until(lambda finished=finished: gate.running + gate.waiting == 5 - finished)
     assert model.order[2:] == ["2", "3", "4", "5"]
     assert (gate.running, gate.waiting) == (0, 0)
+
+
+def test_patient_calls_come_after_the_others_and_in_order(model, callers):
+    gate = Gate(model, slots=1)
+    for number, name in enumerate(["first", "patient 1", "patient 2", "second", "third"]):
+        callers(gate, name, lambda number=number: gate.running + gate.waiting == number + 1, patient=name.startswith("patient"))
+    for finished in range(5):
+        model.go.release()
+        wait_until(lambda finished=finished: gate.running + gate.waiting == 4 - finished)
+    assert model.order == ["first", "second", "third", "patient 1", "patient 2"]
+
+
+def test_patient_calls_leave_a_slot_to_the_others(model, callers):
+    gate = Gate(model, slots=2)
+    for number in range(3):
+        callers(gate, f"patient {number}", lambda number=number: gate.running + gate.waiting == number + 1, patient=True)
+    assert (gate.running, gate.waiting) == (1, 2)
+    callers(gate, "other", lambda: gate.running == 2)
+    for finished in range(4):
+        model.go.release()
+        wait_until(lambda finished=finished: gate.running + gate.waiting == 3 - finished)
+    assert (gate.running, gate.waiting, len(model.order)) == (0, 0, 4)
+
+
+def test_a_patient_call_waits_as_long_as_its_deadline_lets_it_and_is_never_one_too_many(model, callers):
+    gate = Gate(model, slots=1, longest_wait=0.0)
+    for number in range(WAITING_PER_SLOT + 3):
+        callers(gate, "", lambda number=number: gate.running + gate.waiting == number + 1, patient=True)
+    with pytest.raises(ModelBusy):
+        ask(gate, "hurried")
+    with pytest.raises(ModelBusy):
+        ask(gate, "late", seconds=0.1, patient=True)
+    for _ in range(WAITING_PER_SLOT + 3):
+        model.go.release()
+    wait_until(lambda: (gate.running, gate.waiting) == (0, 0))
+    assert len(model.order) == WAITING_PER_SLOT + 3
 
 
 @pytest.mark.requirement("F40")

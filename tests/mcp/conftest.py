@@ -142,10 +142,18 @@ def tools(counter):
 
 
 @pytest.fixture
-def server(tools, sessions, switchboard, clock):
+def offered():
+    """What the server has beside its tools. A file of tests replaces it."""
+    return {}
+
+
+@pytest.fixture
+def server(tools, offered, sessions, switchboard, clock):
     registry = ToolRegistry(tools, OUTPUT_LIMIT)
     states = RequestStates([KEY], clock)
-    return Server("gateway", "Gateway", "1.2.3", "Call tools/list first.", registry, sessions, switchboard, states, Changes(switchboard, clock))
+    return Server(
+        "gateway", "Gateway", "1.2.3", "Call tools/list first.", registry, sessions, switchboard, states, Changes(switchboard, clock),
+        **offered)
 
 
 @pytest.fixture

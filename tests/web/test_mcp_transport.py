@@ -76,6 +76,30 @@ def test_a_page_of_an_allowed_origin_is_served(open_gateway, origin):
     assert response.headers["Access-Control-Allow-Origin"] == origin
 
 
+LOCAL = "http://localhost:8080"
+
+
+@pytest.mark.requirement("MCP-016")
+@pytest.mark.parametrize("headers", [KEY, {}])
+@pytest.mark.parametrize("host", [
+    "evil.example.com", "evil.example.com:8080", "localhost.evil.example.com", "localhost:8080@evil", "127.0.0.1.nip.io", HOST, "localhost:",
+    "0.0.0.0:8080", "192.168.1.5:8080", "[::2]:8080", "localhost, evil.example.com", ""])
+def test_a_local_server_is_not_reached_by_another_name(open_gateway, host, headers):
+    response = open_gateway(OAUTH_ISSUER=LOCAL).mcp(INITIALIZE, headers=headers, base_url=LOCAL, environ_overrides={"HTTP_HOST": host})
+    assert response.status_code == 403
+    assert "OAUTH_ISSUER" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize("issuer", [LOCAL, "http://127.0.0.1:8080"])
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "LOCALHOST:3201", "127.0.0.1", "127.0.0.1:8080", "[::1]", "[::1]:8080"])
+def test_a_local_server_is_reached_by_each_name_of_this_machine(open_gateway, issuer, host):
+    assert open_gateway(OAUTH_ISSUER=issuer).mcp(headers=KEY, base_url=LOCAL, environ_overrides={"HTTP_HOST": host}).status_code == 200
+
+
+def test_a_public_server_leaves_its_name_to_the_proxy_in_front(gateway):
+    assert gateway.mcp(headers=KEY, environ_overrides={"HTTP_HOST": "10.0.0.7:8080"}).status_code == 200
+
+
 WITHOUT_A_TOKEN = [
     # mode, Accept, message, status
     ("auto", "application/json", INITIALIZE, 200), ("auto", None, INITIALIZE, 200), ("auto", None, PING, 200), ("auto", None, INITIALIZED, 202),

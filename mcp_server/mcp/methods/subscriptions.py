@@ -12,6 +12,7 @@ from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.conversation import HandshakeConversation, Outlet
 from mcp_server.mcp.eras import META
 from mcp_server.mcp.methods.method import Params
+from mcp_server.mcp.methods.tasks import followed, following
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Session
 from mcp_server.principal import Principal
@@ -26,7 +27,9 @@ class ListenParams(Params):
 
 def listen(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
     """Acknowledge what is honoured of the filter, then tell of it until somebody ends the stream."""
-    honoured = _honoured(server, params["notifications"])
+    honoured, task_ids = _honoured(server, params["notifications"]), followed(server, call, params["notifications"].get("taskIds"))
+    if task_ids:
+        honoured["taskIds"] = task_ids
     mark = {SUBSCRIPTION_KEY: call.request_id}
 
     def notify(method: str, told: Mapping[str, Any]) -> None:
@@ -39,7 +42,9 @@ def listen(server: Server, call: CallContext, params: dict[str, Any]) -> dict[st
 
     with server.changes.following(wanted, notify):
         notify("notifications/subscriptions/acknowledged", {"notifications": honoured})
-        server.changes.wait(call.principal)
+        server.changes.tell_recent(wanted, notify)
+        with following(server.tasks, call.principal, task_ids, notify):
+            server.changes.wait(call.principal)
     return {"_meta": mark}
 
 
@@ -51,8 +56,10 @@ def listen_in_session(server: Server, principal: Principal, session: Session, ou
             return True
         return told["uri"] in server.sessions.store.find(session.name, server.sessions.now()).subscriptions
 
-    with server.changes.following(wanted, HandshakeConversation(outlet, session, server.switchboard).notify):
+    notify = HandshakeConversation(outlet, session, server.switchboard).notify
+    with server.changes.following(wanted, notify):
         outlet.open()
+        server.changes.tell_recent(wanted, notify)
         server.changes.wait(principal)
 
 

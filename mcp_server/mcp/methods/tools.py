@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from mcp_server.mcp import stateless
+from mcp_server.mcp import pages, stateless
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.methods.method import Params
+from mcp_server.mcp.methods.tasks import begun_as_a_task
 from mcp_server.mcp.server import Server
-from mcp_server.mcp.tool import ToolResult
-
-
-class ListToolsParams(Params):
-    """There is one page, so no cursor was ever given out."""
-
-    cursor = fields.String(allow_none=True, validate=validate.Equal("", error="This cursor was not given out by this server."))
 
 
 class CallToolParams(Params):
@@ -31,14 +26,17 @@ class CallToolParams(Params):
         return super().load(data, **options)
 
 
-def list_tools(server: Server, _: CallContext, __: dict[str, Any]) -> dict[str, Any]:
-    return {"tools": server.tools.definitions}
+def list_tools(server: Server, _: CallContext, params: dict[str, Any]) -> dict[str, Any]:
+    tools, cursor = pages.page_of(server.tools.definitions, itemgetter("name"), params.get("cursor"))
+    return {"tools": tools, "nextCursor": cursor} if cursor else {"tools": tools}
 
 
 def call_tool(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
     tool = server.tools[params["name"]]
     call.require_scope(tool.scope)
-    return _on_the_wire(server.tools.call(tool, call, params.get("arguments") or {}))
+    arguments = params.get("arguments") or {}
+    begun = begun_as_a_task(server, call, tool, arguments) if tool.as_task != "never" else None
+    return begun or server.tools.call(tool, call, arguments).on_the_wire
 
 
 def tool_is_quick(server: Server, params: Mapping[str, Any]) -> bool:
@@ -50,12 +48,3 @@ def check_tool_headers(server: Server, params: Mapping[str, Any], header: statel
     tool = server.tools.find(params.get("name"))
     if tool is not None:
         stateless.check_arguments(tool.definition["inputSchema"], params.get("arguments"), header)
-
-
-def _on_the_wire(result: ToolResult) -> dict[str, Any]:
-    wire: dict[str, Any] = {"content": result.content or [{"type": "text", "text": result.text}]}
-    if result.structured is not None:
-        wire["structuredContent"] = result.structured
-    if result.is_error:
-        wire["isError"] = True
-    return wire
