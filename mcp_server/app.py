@@ -19,9 +19,8 @@ from mcp_server import __version__
 from mcp_server.audit import Audit
 from mcp_server.audit_log.chain import Keys
 from mcp_server.audit_log.writer import ChainedFile
+from mcp_server.background import every, once, sweeping, sweeping_keys
 from mcp_server.clock import Clock, wall_clock
-from mcp_server.concurrency import pause, spawn
-from mcp_server.errors import StoreUnavailable
 from mcp_server.llm.open import open_model
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.announcing import announce
@@ -244,10 +243,9 @@ def build_services(
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
         tools=tools, model=model, write_access_line=write_access_line,
-        background=(_once(lambda: announce(served, state.listings, clock())), _every(FOLLOW_SECONDS, revocations.follow),
-                    _every(KEYS_SECONDS, signing_keys.follow), _every(LISTEN_SECONDS, switchboard.follow),
-                    _every(TASKS_SECONDS, runner.look),
-                    _every(SWEEP_SECONDS, _sweeping(state, registry, clock)), _every(SWEEP_SECONDS, _sweeping_keys(key_records, audit))))
+        background=(once(lambda: announce(served, state.listings, clock())), every(FOLLOW_SECONDS, revocations.follow),
+                    every(KEYS_SECONDS, signing_keys.follow), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
+                    every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit))))
 
 
 class Gateway(Flask):
@@ -299,52 +297,3 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[di
 
 def _log_unexpected(error: Exception, method: str) -> None:
     logs.get("mcp").error("unexpected failure", exc_info=error, mcp_method=method)
-
-
-def _once(work: Callable[[], None]) -> Callable[[], Callable[[], None]]:
-    """Work that is done before the first request. The server starts without it where the store is away."""
-
-    def begin() -> Callable[[], None]:
-        try:
-            work()
-        except StoreUnavailable as error:
-            logs.get("background").warning("clients are not told what changed", detail=error.detail)
-        return lambda: None
-
-    return begin
-
-
-def _every(seconds: float, work: Callable[[], Any]) -> Callable[[], Callable[[], None]]:
-    """Work that is repeated beside the requests once it is begun. Whatever fails is logged, and tried again."""
-
-    def repeat() -> None:
-        while True:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001 the loop must not end
-                logs.get("background").error("background work failed", exc_info=error)
-            pause(seconds)
-
-    return lambda: spawn(repeat)
-
-
-def _sweeping_keys(key_records: KeyRecords, audit: Audit) -> Callable[[], None]:
-    def sweep() -> None:
-        try:
-            for kid in key_records.sweep():
-                audit.record("security", "signing_key_removed", "success", kid=kid, reason="its last token has ended")
-        except StoreUnavailable as error:
-            logs.get("background").warning("retired keys stay a while", detail=error.detail)
-
-    return sweep
-
-
-def _sweeping(state: Any, registry: Registry, clock: Clock) -> Callable[[], None]:
-    def sweep() -> None:
-        try:
-            state.sweep(clock())
-            registry.revocations.sweep(clock())
-        except StoreUnavailable as error:
-            logs.get("background").warning("what has expired stays a while", detail=error.detail)
-
-    return sweep

@@ -1,0 +1,67 @@
+"""What a worker does beside its requests: begun when the worker is ready, ended with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from config import logs
+from mcp_server.audit import Audit
+from mcp_server.clock import Clock
+from mcp_server.concurrency import pause, spawn
+from mcp_server.errors import StoreUnavailable
+from mcp_server.oauth.key_records import KeyRecords
+from mcp_server.storage.registry import Registry
+
+
+def once(work: Callable[[], None]) -> Callable[[], Callable[[], None]]:
+    """Work that is done before the first request. The server starts without it where the store is away."""
+
+    def begin() -> Callable[[], None]:
+        try:
+            work()
+        except StoreUnavailable as error:
+            logs.get("background").warning("clients are not told what changed", detail=error.detail)
+        return lambda: None
+
+    return begin
+
+
+def every(seconds: float, work: Callable[[], Any]) -> Callable[[], Callable[[], None]]:
+    """Work that is repeated beside the requests once it is begun. Whatever fails is logged, and tried again."""
+
+    def repeat() -> None:
+        while True:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 the loop must not end
+                logs.get("background").error("background work failed", exc_info=error)
+            pause(seconds)
+
+    return lambda: spawn(repeat)
+
+
+def sweeping_keys(key_records: KeyRecords, audit: Audit) -> Callable[[], None]:
+    """Removes the keys whose last token has ended."""
+
+    def sweep() -> None:
+        try:
+            for kid in key_records.sweep():
+                audit.record("security", "signing_key_removed", "success", kid=kid, reason="its last token has ended")
+        except StoreUnavailable as error:
+            logs.get("background").warning("retired keys stay a while", detail=error.detail)
+
+    return sweep
+
+
+def sweeping(state: Any, registry: Registry, clock: Clock) -> Callable[[], None]:
+    """Forgets what has expired."""
+
+    def sweep() -> None:
+        try:
+            state.sweep(clock())
+            registry.revocations.sweep(clock())
+        except StoreUnavailable as error:
+            logs.get("background").warning("what has expired stays a while", detail=error.detail)
+
+    return sweep
