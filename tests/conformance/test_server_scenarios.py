@@ -29,10 +29,9 @@ def test_no_scenario_got_lost():
 
 
 def test_a_server_that_is_not_there_passes_nothing(tmp_path):
-    found = suite.run_all(f"http://localhost:{free_port()}/mcp", SCENARIOS, tmp_path / "results")
-    for came_of in found.values():
-        assert came_of
-        assert suite.PASSED not in came_of.values()
+    [came_of] = suite.run_all(f"http://localhost:{free_port()}/mcp", ["2026-07-28"], tmp_path / "results").values()
+    assert came_of
+    assert suite.PASSED not in came_of.values()
 
 
 def test_the_fixtures_are_not_in_the_application_as_it_ships(gateway):
