@@ -8,6 +8,10 @@ import pytest
 
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.changes import RECENT, Changes
+from mcp_server.mcp.context import CallContext
+from mcp_server.mcp.conversation import Outlet, StatelessConversation
+from mcp_server.mcp.eras import CAPABILITIES_KEY
+from mcp_server.mcp.methods.subscriptions import listen, listen_in_session
 from mcp_server.mcp.prompts import PromptRegistry
 from mcp_server.mcp.resources import Contents, FixedResources, Resource, ResourceRegistry
 from mcp_server.mcp.switchboard import Switchboard
@@ -96,3 +100,25 @@ def test_only_what_is_wanted_is_told_late(worker):
     changed.start()
     changed.server.changes.tell_recent(lambda method, _: method == UPDATED, changed.hear)
     assert changed.heard == [(UPDATED, {"uri": "note://a"})]
+
+
+class Ear(Outlet):
+    def __init__(self):
+        self.heard = []
+
+    def send(self, message):
+        self.heard.append(message["method"])
+
+
+def test_it_is_told_on_both_kinds_of_streams_and_behind_the_acknowledgement(worker, sessions, principal_with):
+    worker().start()
+    second = worker(1, resources=notes("y", "Another"))
+    second.start()
+    second.server.changes.close()  # so that the streams end at once
+    principal, in_session, stateless = principal_with(), Ear(), Ear()
+    session = sessions.find(sessions.begin("2025-06-18", {"roots": {}}, principal), principal)
+    listen_in_session(second.server, principal, session, in_session)
+    assert in_session.heard == [RESOURCES]  # it watches no resource
+    call = CallContext(principal, None, 9, conversation=StatelessConversation(stateless, {CAPABILITIES_KEY: {}}, {}, {}))
+    listen(second.server, call, {"notifications": {"resourcesListChanged": True, "resourceSubscriptions": ["note://a"]}})
+    assert stateless.heard == ["notifications/subscriptions/acknowledged", RESOURCES, UPDATED]

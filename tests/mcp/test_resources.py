@@ -185,3 +185,10 @@ def test_digests_tell_which_contents_and_whether_the_list_are_others():
     assert digests() == digests()
     assert {uri for uri, value in digests(text="y").items() if value != digests()[uri]} == {"note://a"}
     assert {uri for uri, value in digests(title="u").items() if value != digests()[uri]} == {""}
+
+
+def test_a_fixed_source_goes_on_behind_what_was_shown_last_also_when_that_is_gone():
+    source = FixedResources("n", [Resource(f"note://{name}", name) for name in "cab"], [])
+    assert [resource.name for resource in source.page("", 2)] == ["a", "b"]
+    assert [resource.name for resource in source.page("note://b", 2)] == ["c"]
+    assert [resource.name for resource in source.page("note://aa", 9)] == ["b", "c"]
