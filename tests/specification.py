@@ -353,6 +353,19 @@ REQUIREMENTS: dict[str, Requirement] = {
     "F13": Requirement("faults", 'garbage under our keys: an outage of the store, not "not revoked"'),
     "F61": Requirement("faults", "JWT_SECRET changed, the previous one named: what was made under it works until it ends"),
     "F62": Requirement("faults", "a registered_clients.json of the guide's templates: every client can still log in"),
+    # Tasks (2026-07-28, extension io.modelcontextprotocol/tasks)
+    "TSK-001": Requirement("Tasks: creation", "a client that declares the extension: resultType task, flat; ttlMs and pollIntervalMs in whole ms"),
+    "TSK-002": Requirement("Tasks: creation", "tasks/get right after the handle, before any work: found"),
+    "TSK-003": Requirement("Tasks: capability negotiation", "no extension on this request: never a task; a tool that is always one: -32021"),
+    "TSK-004": Requirement("Tasks: protocol errors", "tasks/get, update, cancel without the extension: -32021 with requiredCapabilities.extensions"),
+    "TSK-005": Requirement("Tasks: security", "a task of another client or subject: -32602, as for an id that never was; nothing changes"),
+    "TSK-006": Requirement("Tasks: polling", "tasks/get within ttlMs of the creation: found"),
+    "TSK-007": Requirement("Tasks: execution errors", "a tool's error: completed with isError; a JSON-RPC error: failed with exactly that error"),
+    "TSK-008": Requirement("Tasks: update", "answers in parts, stray and repeated keys: ignored or taken once; input_required until the last one"),
+    "TSK-009": Requirement("Tasks: creation", "input before the task: input_required without taskId, then the task without requestState"),
+    "TSK-010": Requirement("Tasks: cancellation", "always acknowledged; a cancelled task stays cancelled, and an ended one as it ended"),
+    "TSK-011": Requirement("Tasks: notifications", "taskIds in a filter without the extension: -32021"),
+    "TSK-012": Requirement("Tasks: 2026-07-28", "tasks/result, tasks/list: -32601"),
 }
 
 LATER: dict[str, str] = {

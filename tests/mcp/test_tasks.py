@@ -234,6 +234,7 @@ def worker(open_worker):
 # --- beginning ---
 
 
+@pytest.mark.requirement("TSK-001")
 def test_a_call_of_a_client_that_follows_tasks_is_answered_with_the_handle_of_one(worker, write):
     write.hold()
     begun = worker.call("write", text="hello")
@@ -245,6 +246,7 @@ def test_a_call_of_a_client_that_follows_tasks_is_answered_with_the_handle_of_on
     assert worker.get(task_id)["status"] == "working"
 
 
+@pytest.mark.requirement("TSK-002")
 def test_a_task_can_be_found_before_its_handle_is_told(worker, write):
     write.hold()
     task_id = worker.send("tools/call", {"name": "write", "arguments": {"text": "x"}}, wait=False)["result"]["taskId"]
@@ -252,6 +254,7 @@ def test_a_task_can_be_found_before_its_handle_is_told(worker, write):
     assert worker.send("tasks/get", {"taskId": task_id}, wait=False)["result"]["taskId"] == task_id
 
 
+@pytest.mark.requirement("TSK-007")
 @pytest.mark.parametrize(("tool", "arguments"), [("write", {"text": "é\u2028 😀"}), ("refuses", {}), ("blocks", {})])
 def test_a_completed_task_has_what_the_call_would_have_answered(worker, tool, arguments):
     answered = worker.call(tool, settings={"extension": False}, **arguments)
@@ -261,6 +264,7 @@ def test_a_completed_task_has_what_the_call_would_have_answered(worker, tool, ar
     assert not {"error", "inputRequests", "requestState", "statusMessage"} & task.keys()
 
 
+@pytest.mark.requirement("TSK-007")
 @pytest.mark.parametrize(("tool", "error"), [
     ("faulty", {"code": -32602, "message": "The URI is not one.", "data": {"uri": "x"}}),
     ("limited", {"code": -32603, "message": "Too many calls."}),
@@ -284,6 +288,7 @@ def test_a_tool_that_is_never_a_task_is_not(worker):
     assert worker.call("quick", more={"task": {"ttl": 1000}})["content"][0]["text"] == "at once"
 
 
+@pytest.mark.requirement("TSK-003")
 def test_without_the_extension_a_call_is_answered_in_its_request(worker):
     assert worker.call("write", settings={"extension": False}, text="hello")["content"][0]["text"] == "hello"
 
@@ -294,6 +299,7 @@ def test_an_extension_that_is_not_declared_as_an_object_is_not_declared(worker, 
     assert worker.call("write", settings=settings, text="hello")["resultType"] == "complete"
 
 
+@pytest.mark.requirement("TSK-003")
 def test_a_tool_that_is_always_a_task_needs_the_extension_and_is_not_run_without(worker):
     answer = worker.send("tools/call", {"name": "greets"}, extension=False)
     assert (answer["error"]["code"], answer["error"]["data"]) == (-32021, NEEDED)
@@ -303,12 +309,14 @@ def test_a_tool_that_is_always_a_task_needs_the_extension_and_is_not_run_without
 # --- who may see one ---
 
 
+@pytest.mark.requirement("TSK-004")
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
 def test_without_the_extension_nothing_is_told_of_tasks(worker, method):
     answer = worker.send(method, {"taskId": worker.begin("write", text="x"), "inputResponses": {}}, extension=False)
     assert (answer["error"]["code"], answer["error"]["data"]) == (-32021, NEEDED)
 
 
+@pytest.mark.requirement("TSK-005")
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
 @pytest.mark.parametrize("stranger", [caller("somebody"), caller("user", client_id="other"), caller("ser", client_id="clientu")])
 def test_a_task_of_another_caller_is_unknown(worker, write, method, stranger):
@@ -338,6 +346,7 @@ def test_a_task_needs_the_scope_of_its_tool(worker):
     assert worker.get(task_id, principal=caller("user", "tools:admin"))["status"] == "completed"
 
 
+@pytest.mark.requirement("TSK-006")
 def test_a_task_is_found_as_long_as_was_said(worker, clock):
     task_id = worker.begin("write", text="x")
     clock.now += TIMEOUT + KEPT - 0.01
@@ -373,6 +382,7 @@ def test_where_no_tool_can_be_a_task_there_are_no_tasks(state, clock, logged):
         assert worker.send(method, {"taskId": "x" * 32})["error"]["code"] == -32601
 
 
+@pytest.mark.requirement("TSK-012")
 @pytest.mark.parametrize("method", ["tasks/result", "tasks/list"])
 def test_methods_of_former_drafts_are_unknown(worker, method):
     assert worker.send(method, {"taskId": "x" * 32})["error"]["code"] == -32601
@@ -381,6 +391,7 @@ def test_methods_of_former_drafts_are_unknown(worker, method):
 # --- questions ---
 
 
+@pytest.mark.requirement("TSK-009")
 def test_what_must_be_asked_first_is_asked_before_there_is_a_task(worker):
     asked = worker.call("greets")
     assert (asked["resultType"], list(asked["inputRequests"])) == ("input_required", ["user"])
@@ -401,6 +412,7 @@ def test_a_question_of_a_running_task_waits_for_its_caller(worker):
     assert worker.runner.running == 0
 
 
+@pytest.mark.requirement("TSK-008")
 def test_answers_may_come_one_by_one_and_to_any_worker(worker, open_worker):
     other, task_id = open_worker(), worker.begin("asks")
     assert worker.update(task_id, {"who": ALICE, "stray": 1})["result"].keys() == {"resultType", "_meta"}
@@ -478,6 +490,7 @@ def test_a_cancellation_before_anybody_listened_is_not_missed(worker, write):
     assert (write.calls, worker.get(task_id)["status"]) == (0, "cancelled")
 
 
+@pytest.mark.requirement("TSK-010")
 def test_a_result_that_comes_after_the_cancellation_is_dropped(worker, write):
     write.hold()
     task_id = worker.begin("write", text="too late")
@@ -488,6 +501,7 @@ def test_a_result_that_comes_after_the_cancellation_is_dropped(worker, write):
     assert "too late" not in json.dumps(worker.get(task_id))
 
 
+@pytest.mark.requirement("TSK-010")
 def test_cancelling_what_has_ended_is_acknowledged_and_changes_nothing(worker):
     task_id = worker.begin("write", text="done")
     for _ in range(2):
@@ -697,8 +711,10 @@ def _until_it_ends(worker, listener, write):
     listener.switchboard.follow()
 
 
-def test_listening_to_tasks_needs_the_extension(worker):
-    answer = worker.send("subscriptions/listen", {"notifications": {"taskIds": ["x"]}}, extension=False, outlet=Outlet())
+@pytest.mark.requirement("TSK-011")
+@pytest.mark.parametrize("task_ids", [["x"], [], "x"])
+def test_listening_to_tasks_needs_the_extension(worker, task_ids):
+    answer = worker.send("subscriptions/listen", {"notifications": {"taskIds": task_ids}}, extension=False, outlet=Outlet())
     assert (answer["error"]["code"], answer["error"]["data"]) == (-32021, NEEDED)
 
 
