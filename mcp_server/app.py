@@ -211,7 +211,7 @@ def build_services(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
         RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
         ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
-        Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
+        tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
         clients=registry.clients, users=registry.users, grants=state.grants,

@@ -69,6 +69,7 @@ def fill(state, now):
     state.revocations.admit(["revoked"], "caller", 60, now)
     state.journals.append("journal", b"entry", until=now + 60, now=now)
     state.sessions.set_log_level("session", "info", now + 60)
+    state.listings.see("tools", "digest", until=now + 60, now=now)
     state.tasks.create(Task("task", "owner", "tool", b"{}", now, now + 60, now), most=2)
     state.tasks.create(Task("asks", "owner", "tool", b"{}", now, now + 60, now), most=2, lease="lease", until=now + 15)
     state.tasks.ask("asks", "lease", {"key": b"{}"}, now)

@@ -148,7 +148,7 @@ class Worker:
             log_unexpected=logged, log_ended=self.ended.append, most=most)
         server = Server(
             "gateway", "Gateway", "1", "", registry, Sessions([KEY], state.sessions, clock), self.switchboard, RequestStates([KEY], clock),
-            Changes(self.switchboard, clock), Tasks(store, self.runner, self.switchboard, clock, TIMEOUT))
+            Changes(self.switchboard, clock), tasks=Tasks(store, self.runner, self.switchboard, clock, TIMEOUT))
         self.dispatcher = Dispatcher(METHODS, server, logged)
         self.server = server
 

@@ -48,9 +48,10 @@ def talk(request, gateway):
 
 
 def test_what_is_there_is_advertised_and_everything_advertised_answers(talk):
-    assert talk.capabilities == {
+    assert {**talk.capabilities, "extensions": None} == {
         "tools": {"listChanged": True}, "logging": {}, "prompts": {"listChanged": True}, "resources": {"subscribe": True, "listChanged": True},
-        "completions": {}}
+        "completions": {}, "extensions": None}
+    assert ("extensions" in talk.capabilities) == (talk.version == STATELESS)
     for method, member in (("tools/list", "tools"), ("prompts/list", "prompts"), ("resources/list", "resources"),
                            ("resources/templates/list", "resourceTemplates")):
         result = talk.result(method)

@@ -18,6 +18,8 @@ from tests.workers.conftest import BACK_ENDS, WORKERS
 from tests.workers.wire import Caller, Crowd, ask, opens, post
 
 CLIENTS, ROTATIONS = 4, 3
+PACE = 0.1
+"""Seconds between the rounds of a client: the workers that start meanwhile need a part of the machine."""
 LONG = 300
 """Seconds, at most: a reload checks the configuration in a process of its own, and busy workers leave when they are done."""
 NEXT_SECRET = "Lq8sVn3xYc6wRt1mKd5hGf9zPb2jTe7u"
@@ -55,7 +57,7 @@ class Load:
         """Tokens are asked for on one connection and used on another, so that they meet all workers."""
         caller, tokens = self.callers[number], self._tokens[number]
         with closing(caller.gateway.connection()) as calls:
-            while not self._over.is_set():
+            while not self._over.wait(PACE):
                 try:
                     status, given = post(caller.http, "/oauth/token", caller.refreshes(tokens["refresh_token"]))
                     if status != 200:
