@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import gevent
 from gevent import monkey
 from gevent.lock import BoundedSemaphore
+from gevent.queue import Empty, SimpleQueue
 from gevent.threadpool import ThreadPool
 
 P = ParamSpec("P")
@@ -71,6 +72,23 @@ class Places:
 
     def give_back(self) -> None:
         self._semaphore.release()
+
+
+class Inbox:
+    """What one greenlet leaves for another of the same thread, whether or not the standard library is patched."""
+
+    def __init__(self) -> None:
+        self._queue = SimpleQueue()
+
+    def put(self, item: Any) -> None:
+        self._queue.put(item)
+
+    def get(self, seconds: float | None) -> Any:
+        """The next item; None when there was none in that time. `seconds` None: wait for it."""
+        try:
+            return self._queue.get(timeout=seconds)
+        except Empty:
+            return None
 
 
 def let_others_run() -> None:

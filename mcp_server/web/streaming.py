@@ -7,7 +7,6 @@ by watching its socket, since writing to it would fail much later.
 from __future__ import annotations
 
 import contextvars
-import queue
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from flask import Response
 
 from mcp_server.clock import Elapsed, elapsed
-from mcp_server.concurrency import spawn, watch_for_the_end
+from mcp_server.concurrency import Inbox, spawn, watch_for_the_end
 from mcp_server.mcp import jsonrpc
 from mcp_server.mcp.dispatcher import Reply
 from mcp_server.mcp.streams import StreamLog
@@ -54,7 +53,7 @@ class Exchange:
         """`log`: keeps what is said, for a client that comes back. `lost_means_cancelled`: nobody can get the answer any more."""
         self.log = log
         self._lost_means_cancelled = lost_means_cancelled
-        self._said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._said = Inbox()
         self._stop: Callable[[], None] = lambda: None
         self._ended = False
         self.outcome: _Outcome | None = None
@@ -96,10 +95,7 @@ class Exchange:
 
     def next(self, seconds: float | None) -> Any:
         """What is said next; None when nothing was in that time."""
-        try:
-            return self._said.get(timeout=seconds)
-        except queue.Empty:
-            return None
+        return self._said.get(seconds)
 
     def _run(self, work: Callable[[], Reply]) -> None:
         try:
