@@ -54,7 +54,7 @@ def test_the_approval_stands_in_the_operators_list_before_the_device_knows(gatew
     approve(gateway, asking.user_code)
     [grant] = gateway.services.grants.all(clock())
     assert (grant.client_id, grant.subject, grant.scope) == (asking.client.client_id, gateway.services.users.find("ada").user_id, BOTH_SCOPES)
-    assert grant.expires_at == clock() + 2_592_000
+    assert grant.ends_at_last == clock() + 2_592_000
     assert gateway.services.access_tokens.read(asking.poll().json["access_token"])["grant_id"] == grant.grant_id
 
 

@@ -7,7 +7,6 @@ import sqlite3
 import stat
 
 import pytest
-import redis
 
 from tests.gateway import (
     API_KEY,
@@ -23,6 +22,7 @@ from tests.gateway import (
     query_of,
     registration_body,
 )
+from tests.workers import searching
 
 
 @pytest.fixture
@@ -81,10 +81,7 @@ def test_no_secret_gets_into_a_log_line(whole_run, log):
 def test_no_secret_gets_into_a_file_or_into_redis(gateway, whole_run, data_folder, back_end):
     stored = b""
     if back_end:
-        with redis.Redis.from_url(back_end["REDIS_URL"]) as connection:
-            for key in connection.scan_iter("*"):
-                kind = connection.type(key)
-                stored += key + (b"".join(map(b"".join, connection.hgetall(key).items())) if kind == b"hash" else connection.get(key) or b"")
+        stored = b"".join(searching.of_redis(back_end["REDIS_URL"]).values())
         assert stored
     gateway.services.close()
     stored += b"".join(path.read_bytes() for path in data_folder.iterdir())

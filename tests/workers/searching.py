@@ -60,7 +60,8 @@ def of_redis(url: str) -> dict[str, bytes]:
 def _values(connection, key):
     read = {b"string": lambda: [connection.get(key)], b"hash": lambda: [part for pair in connection.hgetall(key).items() for part in pair],
             b"list": lambda: connection.lrange(key, 0, -1), b"set": lambda: connection.smembers(key),
-            b"zset": lambda: connection.zrange(key, 0, -1)}
+            b"zset": lambda: connection.zrange(key, 0, -1),
+            b"stream": lambda: [value for _, fields in connection.xrange(key) for value in fields.values()]}
     return [value for value in read[connection.type(key)]() if value]
 
 
