@@ -161,6 +161,7 @@ def _approvals(visitor, wide):
     expect(page.get_by_role("status")).to_be_visible()
     yield "withdrawn"
     page.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_text("No application can use this server")).to_be_visible()
 
 
 def _devices(visitor, client, somebody):

@@ -76,5 +76,5 @@ def test_signing_out_ends_the_session_and_the_back_button_shows_nothing_of_it(vi
 def test_signing_in_without_an_application_says_who_is_signed_in(visitor):
     visitor.page.goto("/login")
     visitor.sign_in()
-    visitor.sees("You are signed in")
-    expect(visitor.page.get_by_role("main")).to_contain_text("Signed in as ada.")
+    visitor.sees("Your approvals")
+    expect(visitor.page.get_by_role("main")).to_contain_text("You are signed in as ada.")

@@ -61,14 +61,14 @@ async def use(url, person, mode):
         return client.protocol_version, tools, result, storage
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_the_official_python_client_is_authorized_by_a_person_and_calls_a_tool(gateway, mode):
+@pytest.mark.parametrize(("mode", "spoken"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
+def test_the_official_python_client_is_authorized_by_a_person_and_calls_a_tool(gateway, mode, spoken):
     gateway.configured(DCR_MODE="open")
     gateway.started()
     gateway.add_user("ada", "a password of some length")
     person = Person("ada", "a password of some length")
     version, tools, result, storage = asyncio.run(use(f"{gateway.url}/mcp", person, mode))
-    assert version == "2025-11-25"
+    assert version == spoken
     assert {"echo", "classify_incident", "llm_generate", "server_status"} <= set(tools)
     assert result.content[0].text == "hello from a real client"
     assert storage.tokens.refresh_token

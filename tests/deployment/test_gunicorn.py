@@ -99,7 +99,7 @@ def test_a_call_in_flight_is_answered_after_term(gateway, ollama):
 def test_a_request_whose_body_is_still_arriving_is_answered_after_term(gateway):
     gateway.started()
     body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "ping"}).encode()
-    head = f"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/json\r\nX-API-Key: {API_KEY}\r\n"
+    head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json\r\nX-API-Key: {API_KEY}\r\n"
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
         gateway.signal(signal.SIGTERM)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.running import API_KEY, Gateway
 
-SMUGGLED = b"GET /.well-known/oauth-protected-resource HTTP/1.1\r\nHost: x\r\n\r\n"
+SMUGGLED = b"GET /.well-known/oauth-protected-resource HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ITS_ANSWER = b"bearer_methods_supported"
 PATIENCE = 5
 REFUSED = {400, 405, 411, 413, 414, 431, 501}
@@ -54,12 +54,12 @@ def statuses(answer):
 
 
 def post(*headers, body=b"", path=b"/mcp"):
-    lines = [b"POST " + path + b" HTTP/1.1", b"Host: x", b"Content-Type: application/json", b"X-API-Key: " + API_KEY.encode(), *headers]
+    lines = [b"POST " + path + b" HTTP/1.1", b"Host: localhost", b"Content-Type: application/json", b"X-API-Key: " + API_KEY.encode(), *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 def get(*headers, line=b"GET /health/live HTTP/1.1"):
-    return b"\r\n".join((line, b"Host: x", *headers)) + b"\r\n\r\n"
+    return b"\r\n".join((line, b"Host: localhost", *headers)) + b"\r\n\r\n"
 
 
 def is_refused(answer):
@@ -112,7 +112,8 @@ def test_broken_chunks_are_a_bad_request(wire, body):
     b"X-Other: a\r\n X-API-Key: " + API_KEY.encode(), b": " + API_KEY.encode()])
 def test_a_malformed_header_name_is_refused_or_no_header(wire, header):
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
-    raw = b"\r\n".join((b"POST /mcp HTTP/1.1", b"Host: x", b"Content-Type: application/json", header, b"Content-Length: " + str(len(body)).encode()))
+    length = b"Content-Length: " + str(len(body)).encode()
+    raw = b"\r\n".join((b"POST /mcp HTTP/1.1", b"Host: localhost", b"Content-Type: application/json", header, length))
     assert statuses(wire(raw + b"\r\n\r\n" + body)) in ([], [400], [401])
 
 
@@ -134,7 +135,7 @@ def test_a_request_line_of_200_kb_is_refused(wire):
 @pytest.mark.parametrize("raw", [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /health/live\r\n", b"\0" * 64,
     b"GET\r\n\r\n",
-    b"GET /health/live HTTP/9.9\r\nHost: x\r\n\r\n", b"GET /health/live HTTP/1.1 x\r\nHost: x\r\n\r\n", b"\r\n" * 50],
+    b"GET /health/live HTTP/9.9\r\nHost: localhost\r\n\r\n", b"GET /health/live HTTP/1.1 x\r\nHost: x\r\n\r\n", b"\r\n" * 50],
     ids=["TLS", "h2", "HTTP/0.9", "NUL", "no path", "HTTP/9.9", "four words", "blank lines"])
 def test_what_is_not_http_is_refused_or_closed(wire, raw):
     answer = wire(raw)

@@ -213,7 +213,14 @@ ENDPOINTS = (
              earned=_session_earned, examples=800),
     Endpoint("logout", ("/logout",), (_from_the_browser(lambda world: {"csrf": world.a_csrf()}), _get), PAGE, names=("csrf",),
              earned=_session_earned),
+    Endpoint("device authorization", ("/oauth/device_authorization",), (of_form(lambda world: world.device.proof),), PROGRAM,
+             names=("scope", "resource", *CLIENT), examples=300),
+    Endpoint("device", ("/device", "/device/approval"),
+             (_from_the_browser(lambda world: {"csrf": world.a_csrf(), "user_code": "BCDF-GHJK"}), _get), PAGE,
+             names=("user_code", "csrf", "transaction", "decision"), earned=_session_earned, examples=200),
+    Endpoint("grants", ("/grants", "/grants/<grant_id>"), (_from_the_browser(lambda world: {"csrf": world.a_csrf()}), _get), PAGE, names=("csrf",),
+             earned=_session_earned, examples=200),
     Endpoint("mcp", ("/mcp", "/mcp/"), (_calls, _calls, _initializes), JSON_RPC, members=True, earned=_result_earned, examples=500),
 )
-OTHERS = ("/health", "/health/live", "/health/ready", "/static/<path:filename>")
-"""What has no promise of the authorization server: no row."""
+OTHERS = ("/health", "/health/live", "/health/ready", "/static/<path:filename>", "/login/oidc", "/login/oidc/callback")
+"""What has no promise of the authorization server, or is not there without a provider (tests/identity): no row."""

@@ -17,7 +17,7 @@ INSIDE = re.compile(
     rb"SQLAlchemy|sqlalchemy|[Rr]edis|gunicorn|gevent|marshmallow|orjson|itsdangerous|[Jj]inja2?|psycopg|cryptography)\b")
 ANY_KIND = ("application/json", "text/html", "text/event-stream")
 PRINTABLE = re.compile(r"[ !#-\[\]-~]+")
-OURS = frozenset({"/login", "/logout", "/oauth/authorize"})
+OURS = frozenset({"/login", "/logout", "/oauth/authorize", "/grants", "/device", "/device/approval"})
 OAUTH_BODY, SHORT_BODY = {"error", "error_description"}, {"error", "request_id", "timestamp"}
 
 
@@ -43,7 +43,7 @@ def the_right_form(world: World, endpoint: Endpoint, sent: Sent, answer: Answer,
     """An error has the form that those who call this endpoint can read."""
     if sent.method.upper() in ("HEAD", "OPTIONS") or answer.status in (204, 302, 303):
         return [answer.body] if answer.body and sent.method == "HEAD" else []
-    if answer.status < 400 or (endpoint.name == "login" and answer.status == 401):
+    if answer.status < 400 or (endpoint.name == "login" and answer.status in (401, 429)):
         return [] if answer.kind in ANY_KIND or not answer.body else [answer.kind]
     for form in _forms(endpoint, sent):
         if _has_form(form, sent, answer):
@@ -111,7 +111,7 @@ def nothing_of_the_inside(world, endpoint, sent, answer, logged):
 
 def no_error_echoes_a_secret(world, endpoint, sent, answer, logged):
     """What was refused is not repeated. A redirect carries `state` as it came, and the sign-in form keeps the name that was typed."""
-    if answer.status < 400 or (answer.status == 401 and sent.path == "/login"):
+    if answer.status < 400 or (answer.status in (401, 429) and sent.path == "/login"):
         return []
     return [secret for secret in world.secrets if secret.encode() in answer.body]
 

@@ -10,7 +10,7 @@ from hypothesis import Phase
 from mcp_server.oauth import parameters, redirect_uris
 from mcp_server.oauth.credentials import Digests
 from mcp_server.oauth.grants import authorization_code
-from mcp_server.web import error_handlers, login
+from mcp_server.web import error_handlers, sessions
 from tests.fuzz.endpoints import ENDPOINTS
 from tests.fuzz.promises import PROMISES, Broken
 from tests.fuzz.test_fuzz import fuzz
@@ -71,7 +71,7 @@ def _any_redirect_will_do(monkeypatch, world):
 
 
 def _any_page_comes_next(monkeypatch, world):
-    monkeypatch.setattr(login, "_local", lambda after: after if after and after.isascii() and after.isprintable() else "/logout")
+    monkeypatch.setattr(sessions, "local", lambda after: after if after and after.isascii() and after.isprintable() else "/logout")
 
 
 def _the_log_has_the_query(monkeypatch, world):

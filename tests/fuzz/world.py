@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from urllib.parse import parse_qsl, urlsplit
 
+from mcp_server.oauth.models import DEVICE_CODE
 from tests.fuzz.sending import Answer, Draft, Sent, finished, send
 from tests.gateway import (
     API_KEY,
@@ -43,6 +44,7 @@ class World:
         self.clients: dict[str, ClientApplication] = {
             client.client_id: client for client in (self.confidential, self.other, self.public, self.with_keys)}
         self.redirect_uris = {client.redirect_uri for client in self.clients.values()}
+        self.device = gateway.add_client(redirect_uris=(), grant_types=(DEVICE_CODE, "refresh_token"))
         self.codes: dict[str, str] = {}
         self.refresh_tokens: dict[str, str] = {}
         self.access_tokens: dict[str, str] = {}

@@ -81,8 +81,8 @@ class Run:
         self.keep("unused code", caller.code())
         for number, form in enumerate(caller.person.forms):
             self.secrets |= {f"CSRF token {number}": form["csrf"]} | ({f"transaction {number}": form["transaction"]} if "transaction" in form else {})
-        [cookie] = caller.person.cookies
-        self.keep("cookie", cookie.value)
+        for cookie in caller.person.cookies:
+            self.keep(f"cookie {cookie.name}", cookie.value)
         self.tokens = self._kept("tokens", post(caller.http, "/oauth/token", caller.redeems(self.code)))
         assert opens(caller.http, self.tokens["access_token"])
         self.refreshed = self._kept("refreshed tokens", post(caller.http, "/oauth/token", caller.refreshes(self.tokens["refresh_token"])))
