@@ -61,6 +61,14 @@ def _get(world, path):
     return Draft("GET", path)
 
 
+def _withdraws(world, path):
+    """The newest approval of the person: the fuzzer's own tokens are older."""
+    world.a_code()
+    user = world.gateway.services.users.find(USERNAME)
+    [newest, *_] = world.gateway.services.grants.of_subject(user.user_id, world.gateway.clock())
+    return _from_the_browser(lambda world: {"csrf": world.a_csrf()})(world, path.replace("<grant_id>", newest.grant_id))
+
+
 def _asks(world, path):
     """An authorization request of somebody who is signed in."""
     world.a_csrf()
@@ -218,8 +226,9 @@ ENDPOINTS = (
     Endpoint("device", ("/device", "/device/approval"),
              (_from_the_browser(lambda world: {"csrf": world.a_csrf(), "user_code": "BCDF-GHJK"}), _get), PAGE,
              names=("user_code", "csrf", "transaction", "decision"), earned=_session_earned, examples=200),
-    Endpoint("grants", ("/grants", "/grants/<grant_id>"), (_from_the_browser(lambda world: {"csrf": world.a_csrf()}), _get), PAGE, names=("csrf",),
+    Endpoint("grants", ("/grants",), (_from_the_browser(lambda world: {"csrf": world.a_csrf()}), _get), PAGE, names=("csrf",),
              earned=_session_earned, examples=200),
+    Endpoint("grant", ("/grants/<grant_id>",), (_withdraws,), PAGE, names=("csrf",), earned=_session_earned, examples=200),
     Endpoint("mcp", ("/mcp", "/mcp/"), (_calls, _calls, _initializes), JSON_RPC, members=True, earned=_result_earned, examples=500),
 )
 OTHERS = ("/health", "/health/live", "/health/ready", "/static/<path:filename>", "/login/oidc", "/login/oidc/callback")

@@ -53,7 +53,7 @@ def the_right_form(world: World, endpoint: Endpoint, sent: Sent, answer: Answer,
 
 def _forms(endpoint, sent) -> tuple[str, ...]:
     """What is not routed to the endpoint, for its path or its method or its Host, is answered in the short form."""
-    own = sent.path in {rule.replace("<client_id>", sent.path.rpartition("/")[2]) for rule in endpoint.rules}
+    own = sent.path in {re.sub("<.*>", lambda _: sent.path.rpartition("/")[2], rule) for rule in endpoint.rules}
     routed = sent.method.upper() in ("GET", "POST", "PUT", "PATCH", "DELETE") and "Host" not in sent.headers
     return (endpoint.form,) if own and routed else (SHORT, PROGRAM, endpoint.form)
 
