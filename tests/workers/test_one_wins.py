@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mcp_server.oauth.credentials import Digests, new_id, new_secret
-from mcp_server.oauth.models import InitialAccessToken
+from mcp_server.oauth.models import DEVICE_CODE, Client, InitialAccessToken
 from mcp_server.storage.registry import Registry
 from tests.key_clients import asserting
 from tests.running import SECRETS
@@ -54,16 +54,27 @@ def _assertion(caller):
     return client.signer.assertion(client.client_id, aud=caller.gateway.url)
 
 
+def _device_code(caller):
+    """Of a device that a person has just approved."""
+    client = Client(new_id(), "A device", (), (DEVICE_CODE, "refresh_token"), (), "none", time.time())
+    with closing(Registry(f"sqlite:///{caller.gateway.folder}/data/mcp-server.db")) as registry:
+        registry.clients.add(client)
+    _, asked = post(caller.http, "/oauth/device_authorization", {"client_id": client.client_id})
+    caller.person.approves_device(asked["verification_uri"], asked["user_code"])
+    return {"grant_type": DEVICE_CODE, "client_id": client.client_id, "device_code": asked["device_code"]}
+
+
 ONCE = (
     Once("a code", lambda caller: caller.code(), lambda caller, code, connection: post(connection, "/oauth/token", caller.redeems(code)),
          200, 400, "invalid_grant"),
     Once("a refresh token", lambda caller: caller.tokens()["refresh_token"],
          lambda caller, token, connection: post(connection, "/oauth/token", caller.refreshes(token)), 200, 400, "invalid_grant"),
+    Once("a device code", _device_code, lambda _, form, connection: post(connection, "/oauth/token", form), 200, 400, "invalid_grant"),
     Once("an initial access token", _initial_access_token, _register, 201, 401, "invalid_token"),
     Once("an assertion", _assertion, lambda _, assertion, connection: post(connection, "/oauth/revoke", asserting(assertion, token="x"), FORM),
          200, 401, "invalid_client"),
 )
-"""A thing that a new grant uses once, a device code for one, is one more row."""
+"""A thing that a new grant uses once is one more row."""
 
 
 @pytest.fixture(scope="module", params=BACK_ENDS)
