@@ -159,9 +159,11 @@ def _approvals(visitor, wide):
     yield "approvals"
     page.get_by_role("button", name="Withdraw").first.click()
     expect(page.get_by_role("status")).to_be_visible()
+    visitor.sees("Your approvals")
     yield "withdrawn"
     page.get_by_role("button", name="Withdraw").click()
     expect(page.get_by_text("No application can use this server")).to_be_visible()
+    visitor.sees("Your approvals")
 
 
 def _devices(visitor, client, somebody):

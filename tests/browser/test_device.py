@@ -37,6 +37,7 @@ def test_the_link_fills_the_code_in_and_a_person_clicks_twice(visitor, client, s
     page = visitor.page
     page.goto("/login")
     visitor.sign_in(username=somebody)
+    visitor.sees("Your approvals")
     page.goto(answer["verification_uri_complete"])
     visitor.sees("Does your device show this code?")
     expect(page.locator(".user-code")).to_have_text(answer["user_code"])
