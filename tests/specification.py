@@ -435,6 +435,25 @@ REQUIREMENTS: dict[str, Requirement] = {
         "an assertion with one thing wrong: invalid_grant; it is not used up"),
     "JAG-003": Requirement("ID-JAG draft; RFC 7523 3", "the same jti again, also at another worker: invalid_grant"),
     "JAG-004": Requirement("RFC 8414 2; ID-JAG draft", "grant type and profile are advertised exactly when they are served"),
+    # What people and operators end
+    "PPL-001": Requirement(
+        "ASVS 6.3.1; OWASP device cookies",
+        "guessing at one account: ends, also with the right password; the owner goes on in a browser that is known"),
+    "PPL-002": Requirement(
+        "ASVS 6.3.8",
+        "past the limit a known name, a disabled one and nobody: refused alike, and no password is looked at"),
+    "PPL-003": Requirement(
+        "ASVS 10.7.3",
+        "a person withdraws an approval: its tokens end on every worker, and the application has to ask again"),
+    "PPL-004": Requirement(
+        "ASVS 10.7.3; CWE-639",
+        "another person's approval: 404, and nothing ends"),
+    "REF-021": Requirement(
+        "ASVS 10.4.8",
+        "a refresh token that was not used for REFRESH_TOKEN_IDLE_LIFETIME: dead, and its grant is not listed"),
+    "REV-016": Requirement(
+        "own policy",
+        "kill switch of a grant, client, person, instance, or all: ends these and nothing else"),
     # Faults
     "F01": Requirement("faults", "Redis killed: the ledger answers for it, at once after three failures; it heals by itself"),
     "F02": Requirement("faults", "Redis hangs: an outage soon, and then at once"),

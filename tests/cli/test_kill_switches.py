@@ -34,6 +34,7 @@ def in_force(built):
     return {grant.grant_id for grant in built.grants_in_force.all()}
 
 
+@pytest.mark.requirement("REV-016")
 @pytest.mark.parametrize(("arguments", "ended"), [
     (("--client", "one"), {"one-ada", "one-bob", "one-itself"}),
     (("--user", "Ada"), {"one-ada", "bound-ada", "two-ada"}),

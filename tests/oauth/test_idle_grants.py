@@ -26,6 +26,7 @@ def is_over(response):
     return (response.status_code, response.json["error"]) == (400, "invalid_grant")
 
 
+@pytest.mark.requirement("REF-021")
 def test_a_refresh_token_that_was_not_used_for_too_long_is_dead_and_its_grant_is_not_listed(*, gateway, client, flow, introspect, clock):
     tokens = flow()
     clock.advance(IDLE - 1)

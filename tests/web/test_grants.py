@@ -75,6 +75,7 @@ def test_an_approval_that_was_not_used_yet_says_so(gateway, client, signed_in):
     assert "Never: it has not used the approval yet" in signed_in.get("/grants").text
 
 
+@pytest.mark.requirement("PPL-003")
 @both_back_ends
 def test_withdrawing_ends_its_tokens_on_every_worker_and_the_application_has_to_ask_again(*, gateway, client, signed_in, open_gateway, clock, log):
     tokens, kept = gateway.tokens(client), gateway.tokens(gateway.register())
@@ -104,6 +105,7 @@ def test_a_code_that_was_not_redeemed_yet_dies_with_its_approval(gateway, client
     assert gateway.token(client.redeems(code)).json["error"] == "invalid_grant"
 
 
+@pytest.mark.requirement("PPL-004")
 @both_back_ends
 @pytest.mark.requirement("LOG-002")
 def test_another_persons_approval_is_not_found_and_not_ended(gateway, client, signed_in):

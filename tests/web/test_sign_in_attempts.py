@@ -53,6 +53,7 @@ def owner(gateway):
     return known
 
 
+@pytest.mark.requirement("PPL-001")
 def test_guessing_ends_also_with_the_right_password_and_the_owner_goes_on(owner, attacker):
     assert tries(attacker, MOST + 2) == [401] * MOST + [429] * 2
     assert tries(attacker, 1, password=PASSWORD) == [429]
@@ -67,6 +68,7 @@ def test_one_count_for_all_strangers_and_every_worker(gateway, attacker, open_ga
     assert tries(attacker, 1) == [429]
 
 
+@pytest.mark.requirement("PPL-002")
 @pytest.mark.requirement("LOG-006")
 def test_a_known_name_a_disabled_one_and_nobody_are_refused_alike_and_no_password_is_looked_at(gateway, attacker, monkeypatch):
     gateway.add_user("bob", PASSWORD, disabled=True)
