@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,18 @@ def account(name, /, **changes):
     return without_nones({
         "sub": f"sub-of-{name}", "preferred_username": name, "email": f"{name}@{DOMAIN}", "email_verified": True, "groups": [GROUP, "others"],
         **changes})
+
+
+@dataclass(frozen=True)
+class In:
+    """A time in a table of claims: so many seconds after the moment at which they are made."""
+
+    seconds: int
+
+
+def with_times(claims):
+    now = int(time.time())
+    return {name: now + value.seconds if isinstance(value, In) else value for name, value in claims.items()}
 
 
 @cache
@@ -114,9 +127,8 @@ class HostileProvider:
 
     @property
     def id_token(self):
-        now = int(time.time())
-        claims = without_nones({
-            "iss": self.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 600, "nonce": self.nonce, **self.person, **self.claims})
+        claims = with_times(without_nones({
+            "iss": self.issuer, "aud": CLIENT_ID, "iat": In(0), "exp": In(600), "nonce": self.nonce, **self.person, **self.claims}))
         header = without_nones({"alg": self.signer.algorithm, "typ": "JWT", "kid": self.signer.kid, **self.header})
         return (self.sign or self.signer.sign)(header, claims)
 

@@ -18,7 +18,7 @@ from mcp_server.web.oidc import BEGUN_AT_ONCE, LIFETIME
 from tests.gateway import Browser, both_back_ends, query_of
 from tests.identity.conftest import PEOPLE
 from tests.key_clients import Signer, base64url
-from tests.openid import CLIENT_ID, CLIENT_SECRET, DOMAIN, account, environ
+from tests.openid import CLIENT_ID, CLIENT_SECRET, DOMAIN, In, account, environ
 from tests.tls import says
 
 
@@ -56,7 +56,6 @@ def test_an_honest_answer_signs_in(sign_in, browser, gateway):
     assert [user.username for user in gateway.services.users.all()] == ["ada"]
 
 
-NOW = int(time.time())
 LIES = {
     "another nonce": ({"nonce": "x"}, "nonce"), "no nonce": ({"nonce": None}, "nonce"), "a nonce of another kind": ({"nonce": 5}, "nonce"),
     "another audience": ({"aud": "another"}, "aud"), "no audience": ({"aud": None}, "aud"), "an empty audience": ({"aud": []}, "aud"),
@@ -64,10 +63,10 @@ LIES = {
     "several audiences, made for another": ({"aud": [CLIENT_ID, "another"], "azp": "another"}, "azp"), "made for another": ({"azp": "another"},
     "azp"),
     "another issuer": ({"iss": "https://evil.test"}, "iss"), "no issuer": ({"iss": None}, "iss"), "an issuer with a slash": ({"iss": "SLASH"}, "iss"),
-    "expired": ({"exp": NOW - 61}, "exp"), "no end": ({"exp": None}, "exp"), "an end that is text": ({"exp": "9999999999"}, "exp"),
-    "an end in milliseconds": ({"exp": NOW * 1000}, "exp"), "true as end": ({"exp": True}, "exp"),
-    "issued in the future": ({"iat": NOW + 3600}, "iat"), "issued long ago": ({"iat": NOW - 90_000}, "iat"), "no issue": ({"iat": None}, "iat"),
-    "not valid yet": ({"nbf": NOW + 3600}, "nbf"),
+    "expired": ({"exp": In(-61)}, "exp"), "no end": ({"exp": None}, "exp"), "an end that is text": ({"exp": "9999999999"}, "exp"),
+    "an end in milliseconds": ({"exp": 9_999_999_999_000}, "exp"), "true as end": ({"exp": True}, "exp"),
+    "issued in the future": ({"iat": In(3600)}, "iat"), "issued long ago": ({"iat": In(-90_000)}, "iat"), "no issue": ({"iat": None}, "iat"),
+    "not valid yet": ({"nbf": In(3600)}, "nbf"),
     "no subject": ({"sub": None}, "sub"), "an empty subject": ({"sub": ""}, "sub"), "a number as subject": ({"sub": 5}, "sub"),
     "a long subject": ({"sub": "x" * 256}, "sub"), "a subject with a control character": ({"sub": "a\x00"}, "sub"),
 }

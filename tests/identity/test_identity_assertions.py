@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import time
 
 import pytest
 
 from tests.gateway import ISSUER, both_back_ends, canary, without_nones
 from tests.key_clients import Signer, add_key_client
-from tests.openid import DOMAIN, account, environ
+from tests.openid import DOMAIN, In, account, environ, with_times
 from tests.tls import says
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SECRET = "s" * 40
-NOW = int(time.time())
 
 
 @pytest.fixture
@@ -35,9 +33,9 @@ def asserted(provider, client):
         signer = signer or provider.signer
         claims = {
             "iss": provider.issuer, "aud": ISSUER, "client_id": client.client_id, "resource": f"{ISSUER}/mcp", "jti": secrets.token_hex(8),
-            "scope": "tools:read tools:execute", "iat": NOW, "exp": NOW + 300, **account("ada"), **changes}
+            "scope": "tools:read tools:execute", "iat": In(0), "exp": In(300), **account("ada"), **changes}
         whole = without_nones({"alg": signer.algorithm, "typ": "oauth-id-jag+jwt", "kid": signer.kid, **(header or {})})
-        return (sign or signer.sign)(whole, without_nones(claims))
+        return (sign or signer.sign)(whole, with_times(without_nones(claims)))
 
     return asserted
 
@@ -86,10 +84,10 @@ SPOILED = {
     "no resource in the list": ({"resource": []}, "resource"), "a number as resource": ({"resource": 5}, "resource"),
     "no jti": ({"jti": None}, "jti"), "an empty jti": ({"jti": ""}, "jti"), "a number as jti": ({"jti": 5}, "jti"),
     "a long jti": ({"jti": "x" * 300}, "jti"),
-    "expired": ({"exp": NOW - 61}, "exp"), "no end": ({"exp": None}, "exp"), "a distant end": ({"exp": NOW + 90_000}, "exp"),
-    "an end that is text": ({"exp": str(NOW + 60)}, "exp"), "infinity": ({"exp": float("inf")}, "JSON"),
-    "no issue": ({"iat": None}, "iat"), "issued in the future": ({"iat": NOW + 3600}, "iat"), "issued long ago": ({"iat": NOW - 7200}, "iat"),
-    "not valid yet": ({"nbf": NOW + 3600}, "nbf"), "a list as scope": ({"scope": ["tools:read"]}, "scope"),
+    "expired": ({"exp": In(-61)}, "exp"), "no end": ({"exp": None}, "exp"), "a distant end": ({"exp": In(90_000)}, "exp"),
+    "an end that is text": ({"exp": "9999999999"}, "exp"), "infinity": ({"exp": float("inf")}, "JSON"),
+    "no issue": ({"iat": None}, "iat"), "issued in the future": ({"iat": In(3600)}, "iat"), "issued long ago": ({"iat": In(-7200)}, "iat"),
+    "not valid yet": ({"nbf": In(3600)}, "nbf"), "a list as scope": ({"scope": ["tools:read"]}, "scope"),
     "an address that is not verified": ({"email_verified": False}, "email_verified"), "no address": ({"email": None}, "email"),
     "another domain": ({"email": "ada@evil.test"}, "domain"),
 }
