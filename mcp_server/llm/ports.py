@@ -68,3 +68,27 @@ class LanguageModel(Protocol):
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """What made a vector. Vectors of two different ones cannot be compared. `digest` is empty where the back end tells none."""
+
+    name: str
+    dimensions: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector of length 1 for each text, in their order."""
+
+    vectors: Sequence[Sequence[float]]
+    model: EmbeddingModel
+
+
+class Embedder(Protocol):
+    """Any back end. Ends before the deadline, and never cuts a text silently."""
+
+    def embed(self, texts: Sequence[str], deadline: Deadline) -> Embeddings:
+        """Raises a ModelError."""
