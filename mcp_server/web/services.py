@@ -48,22 +48,15 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True)
-class Services:
-    """Everything a view or a command may use. Built in `app.py`, and only there."""
+class AuthorizationServices:
+    """What the authorization server consists of."""
 
-    settings: Settings
-    clock: Clock
-    audit: Audit
-    state: Store
-    registry: Store
     clients: ClientStore
     users: UserStore
     grants: GrantStore
     grants_in_force: GrantsInForce
     initial_access_tokens: InitialAccessTokenStore
     single_use: SingleUseStore
-    digests: Digests
-    passwords: Passwords
     signing_keys: SigningKeys
     key_records: KeyRecords
     access_tokens: AccessTokens
@@ -79,16 +72,35 @@ class Services:
     client_configuration: ClientConfigurationEndpoint
     metadata: dict[str, Any]
     resource_metadata: dict[str, Any]
-    bearer: Bearer
-    client_address: ClientAddress
-    allowed_origins: frozenset[str]
-    local: bool
-    mcp_limit: Limit
+
+
+@dataclass(frozen=True)
+class McpServices:
+    """What the MCP server consists of."""
+
     dispatcher: Dispatcher
     mcp_server: Server
     journals: Journals
     tools: ToolRegistry
     model: LanguageModel
+
+
+@dataclass(frozen=True)
+class Services(AuthorizationServices, McpServices):
+    """Everything a view or a command may use. Built in `building/` and joined in `app.py`, and only there."""
+
+    settings: Settings
+    clock: Clock
+    audit: Audit
+    state: Store
+    registry: Store
+    digests: Digests
+    passwords: Passwords
+    bearer: Bearer
+    client_address: ClientAddress
+    allowed_origins: frozenset[str]
+    local: bool
+    mcp_limit: Limit
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
