@@ -21,6 +21,7 @@ from mcp_server.mcp.prompts import Prompt, PromptRegistry
 from mcp_server.mcp.resources import ResourceRegistry, ResourceSource
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Sessions
+from mcp_server.mcp.shown import Icon
 from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.mcp.task_runner import TaskRunner
 from mcp_server.mcp.tasks import Tasks
@@ -35,6 +36,7 @@ INSTRUCTIONS = (
     "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
+ICON = Path(__file__).parent.parent / "web/static/icon.svg"
 LISTEN_SECONDS, TASKS_SECONDS = 0.05, 1.0
 
 
@@ -71,7 +73,7 @@ def build_mcp(
         Sessions(keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always"), switchboard,
         RequestStates(keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
         ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
-        tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
+        tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout), icons=(Icon.svg(ICON.read_bytes()),))
     built = McpServices(
         dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model)
     return built, (

@@ -117,7 +117,10 @@ class InputRequired(Exception):
 
 
 class RequestStates:
-    """The `requestState` of a call that waits for answers: what was answered so far, sealed for this caller, this call and some minutes."""
+    """The `requestState` of a call that waits for answers: what was answered so far, sealed for this caller, this call and some minutes.
+
+    Using one again is no more than making the same call with the same answers again, which its caller may do anyway.
+    """
 
     def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:
         """`keys`: the one that seals, then those that are still believed."""

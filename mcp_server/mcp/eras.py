@@ -90,7 +90,7 @@ class Stateless:
         return error.code
 
     def shape(self, result: dict[str, Any], server_info: Mapping[str, Any], cache_scope: str | None) -> dict[str, Any]:
-        shaped = {"resultType": "complete", **result, "_meta": {**result.get("_meta", {}), SERVER_INFO_KEY: server_info}}
+        shaped = {"resultType": "complete", **result, "_meta": {SERVER_INFO_KEY: server_info, **result.get("_meta", {})}}
         if cache_scope is not None and shaped["resultType"] == "complete":
             shaped = {"ttlMs": FRESH_MILLISECONDS, "cacheScope": cache_scope, **shaped}
         return shaped

@@ -10,6 +10,7 @@ from mcp_server.mcp.changes import Changes
 from mcp_server.mcp.prompts import PromptRegistry
 from mcp_server.mcp.resources import ResourceRegistry
 from mcp_server.mcp.sessions import Sessions
+from mcp_server.mcp.shown import Icon, icons_of
 from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.mcp.tasks import TASKS, Tasks
 from mcp_server.mcp.tool import ToolRegistry
@@ -31,10 +32,17 @@ class Server:
     prompts: PromptRegistry = field(default_factory=PromptRegistry)
     resources: ResourceRegistry = field(default_factory=ResourceRegistry)
     tasks: Tasks | None = None
+    icons: tuple[Icon, ...] = ()
 
     @property
-    def info(self) -> dict[str, str]:
+    def info(self) -> dict[str, Any]:
+        """Who answers, in few words: it goes with every result of 2026-07-28."""
         return {"name": self.name, "title": self.title, "version": self.version}
+
+    @property
+    def presentation(self) -> dict[str, Any]:
+        """Who answers, where a client gets to know us (since 2025-11-25)."""
+        return {**self.info, "icons": icons_of(self.icons)} if self.icons else self.info
 
     @property
     def capabilities(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Icon:
-    """`src`: a `data:` URL of an image, or an https URL of this server's own origin, for clients load no other. `sizes`: "48x48" or "any".
+    """`src`: a `data:` URL of an image, so that a client need load nothing from anywhere. `sizes`: "48x48" or "any".
 
     Raises ValueError for any other URL.
     """
@@ -20,8 +21,12 @@ class Icon:
     theme: Literal["light", "dark"] | None = None
 
     def __post_init__(self) -> None:
-        if not self.src.startswith(("https://", "data:image/")):
-            raise ValueError(f"An icon is a data: URL of an image or an https: URL, not {self.src[:40]!r}.")
+        if not self.src.startswith("data:image/"):
+            raise ValueError(f"An icon is a data: URL of an image, not {self.src[:40]!r}.")
+
+    @classmethod
+    def svg(cls, image: bytes) -> Icon:
+        return cls(f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}", "image/svg+xml", ("any",))
 
     @property
     def definition(self) -> dict[str, Any]:

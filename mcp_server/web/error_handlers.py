@@ -130,7 +130,8 @@ def page(
     """An error as a person reads it: what happened and what to do, with the request id for the operator."""
     facts = current_request.get()
     return render_template("error.html", title=title, text=text, code=code, again=again, request_id=facts.request_id if facts else ""), status, {
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        "Content-Security-Policy": (
+            "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
         **(headers or {})}

@@ -71,17 +71,15 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     listener = _listener(built, environ, facts, delivery.principal, primed=session is not None and session.primed)
     if listener.streams and isinstance(message, Request) and progress_token(message) is not None:
         delivery.deadline = Deadline.after(built.settings.llm_stream_timeout)
-    answered = streaming.answer(exchange, lambda: _within(built, message, delivery), listener)
+
+    def work() -> Reply:
+        if delivery.principal is None:
+            return built.dispatcher.dispatch(message, delivery)
+        with built.calls.running(delivery.principal, delivery.deadline):
+            return built.dispatcher.dispatch(message, delivery)
+
+    answered = streaming.answer(exchange, work, listener)
     return _on_the_wire(answered, environ, facts) if isinstance(answered, Reply) else answered
-
-
-def _within(built: Services, message: Message | Batch, delivery: Delivery) -> Reply:
-    """Dispatch it where its deadline is known, so that a worker that stops can bring it forward."""
-    built.deadlines.append(delivery.deadline)
-    try:
-        return built.dispatcher.dispatch(message, delivery)
-    finally:
-        built.deadlines.remove(delivery.deadline)
 
 
 def _listener(built: Services, environ: Mapping[str, Any], facts: RequestFacts, principal: Principal | None, *, primed: bool) -> Listener:
@@ -111,7 +109,13 @@ def _about_a_session(built: Services, environ: Mapping[str, Any], principal: Pri
     if "HTTP_LAST_EVENT_ID" in environ:
         return _taken_up_again(built, environ, session)
     listener = _listener(built, environ, facts, principal, primed=False)
-    return streaming.stream(Exchange(), lambda outlet: listen_in_session(built.mcp_server, principal, session, outlet), listener)
+    exchange = Exchange()
+
+    def listen() -> None:
+        with built.calls.running(principal):
+            listen_in_session(built.mcp_server, principal, session, exchange)
+
+    return streaming.stream(exchange, listen, listener)
 
 
 def _taken_up_again(built: Services, environ: Mapping[str, Any], session: Session) -> ResponseReturnValue:

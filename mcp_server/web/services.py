@@ -11,7 +11,6 @@ from flask import current_app
 from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
-from mcp_server.deadline import Deadline
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
@@ -36,6 +35,7 @@ from mcp_server.oauth.tokens import AccessTokens
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
+from mcp_server.web.running_calls import RunningCalls
 
 
 class Store(Protocol):
@@ -104,8 +104,7 @@ class Services(AuthorizationServices, McpServices):
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
-    deadlines: list[Deadline] = field(default_factory=list)
-    """Of the calls that run beside their connections."""
+    calls: RunningCalls = field(default_factory=RunningCalls)
 
     def start(self) -> None:
         """Begin the background work of this worker: following the revocations and the keys, sweeping what has expired."""
@@ -114,8 +113,7 @@ class Services(AuthorizationServices, McpServices):
     def drain(self) -> None:
         """End what would go on for long, and tell its clients: the worker stops."""
         self.mcp_server.changes.close()
-        for deadline in self.deadlines:
-            deadline.at = min(deadline.at, deadline.clock() + self.settings.llm_timeout)
+        self.calls.end_within(self.settings.llm_timeout)
         if self.mcp_server.tasks is not None:
             self.mcp_server.tasks.runner.drain()
 

@@ -186,7 +186,7 @@ def page_headers(form_action: str = "") -> dict[str, str]:
     sources = f"'self' {form_action}".strip()
     return {
         "Content-Security-Policy":
-            f"default-src 'none'; style-src 'self'; form-action {sources}; frame-ancestors 'none'; base-uri 'none'",
+            f"default-src 'none'; style-src 'self'; img-src 'self'; form-action {sources}; frame-ancestors 'none'; base-uri 'none'",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",

@@ -139,16 +139,20 @@ def answer(exchange: Exchange, work: Callable[[], Reply], listener: Listener) ->
     return Response(_events(exchange, first, listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
 
 
-def stream(exchange: Exchange, listen: Callable[[Exchange], None], listener: Listener) -> Response:
-    """A stream that has no answer at its end. It begins when the listening does."""
+def stream(exchange: Exchange, listen: Callable[[], None], listener: Listener) -> Response:
+    """A stream that has no answer at its end. It begins when the listening does. Raises what kept it from listening."""
 
     def work() -> Reply:
-        listen(exchange)
+        listen()
         return Reply(200, None)
 
     exchange.begin(work)
     stop_watching = watch_for_the_end(listener.socket, exchange.lost)
-    return Response(_events(exchange, exchange.next(HEARTBEAT), listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
+    first = exchange.next(HEARTBEAT)
+    if isinstance(first, _Outcome) and first.error is not None:
+        stop_watching()
+        raise first.error
+    return Response(_events(exchange, first, listener, stop_watching), 200, HEADERS, mimetype="text/event-stream")
 
 
 def _events(exchange: Exchange, said: Any, listener: Listener, stop_watching: Callable[[], None]) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import socket
 import time
 
 import pytest
@@ -14,74 +13,14 @@ from mcp_server.clock import wall_clock
 from mcp_server.mcp.changes import Changes
 from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.storage.open import open_state
+from mcp_server.web.running_calls import MOST_OF_ONE_CALLER
 from tests.engine import TINY, wait_until
 from tests.llm.ollama_wire import OllamaWire
+from tests.mcp_wire import Stream, call, headers_of, listening_to
 from tests.running import API_KEY, Gateway, until
 
 SOON = 0.5
 """Seconds in which a cancelled call must have let go of the model."""
-META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
-BOTH = "application/json, text/event-stream"
-
-
-class Stream:
-    """One POST or GET over a socket of its own: the head of the answer, then its events as they come."""
-
-    def __init__(self, gateway, body=None, method="POST", **headers) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=30)
-        content = b"" if body is None else json.dumps(body).encode()
-        head = {"Host": f"localhost:{gateway.port}", "X-API-Key": API_KEY, "Accept": BOTH, "Content-Type": "application/json"}
-        fields = head | headers | {"Content-Length": len(content)}
-        lines = [f"{method} /mcp HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items()), "", ""]
-        self.socket.sendall("\r\n".join(lines).encode() + content)
-        self.file = self.socket.makefile("rb")
-
-    def read_head(self):
-        self.status = int(self.file.readline().split()[1])
-        self.headers = {}
-        while line := self.file.readline().strip():
-            name, _, value = line.decode().partition(":")
-            self.headers[name.lower()] = value.strip()
-        return self
-
-    def lines(self):
-        """The lines of the body, out of its chunks."""
-        rest = b""
-        while size := int(self.file.readline() or b"0", 16):
-            rest += self.file.read(size)
-            self.file.readline()
-            *lines, rest = rest.split(b"\n")
-            yield from lines
-
-    def events(self):
-        """Pairs of id and message; a comment is (None, None)."""
-        event_id = None
-        for line in self.lines():
-            if line.startswith(b"id: "):
-                event_id = line[4:].decode()
-            elif line.startswith(b": "):
-                yield None, None
-            elif line.startswith(b"data: ") and line != b"data: ":
-                yield event_id, json.loads(line[6:])
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-
-def call(name="llm_generate", *, id=1, token=None, stateless=False, **arguments):
-    meta = (META if stateless else {}) | ({"progressToken": token} if token is not None else {})
-    return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name, "arguments": arguments} | ({"_meta": meta} if meta else {})}
-
-
-def listening_to(**notifications):
-    return {"jsonrpc": "2.0", "id": 9, "method": "subscriptions/listen", "params": {"notifications": notifications, "_meta": META}}
-
-
-def headers_of(message):
-    return {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": message["method"], "Mcp_Name": message["params"].get("name", "")}
-
-
 LONG = {"prompt": "A long story.", "max_tokens": 200}
 
 
@@ -290,6 +229,23 @@ def test_how_a_stream_ended_is_logged(gateway):
     stream.close()
     [ended] = until(lambda: [event for event in gateway.events()[before:] if event.get("event") == "stream"], "the stream is logged")
     assert ended["ended"] == "cancelled"
+
+
+def test_one_caller_can_hold_only_so_many_streams_and_others_are_not_disturbed(tmp_path, opened):
+    gateway = Gateway(tmp_path)
+    gateway.configured(RATE_LIMIT_MCP_MAX=1000)
+    try:
+        gateway.started()
+        listen = listening_to(toolsListChanged=True)
+        held = [opened(gateway, listen, **headers_of(listen)).read_head() for _ in range(MOST_OF_ONE_CALLER)]
+        assert {stream.status for stream in held} == {200}
+        for refused in (opened(gateway, listen, **headers_of(listen)), opened(gateway, call("llm_generate", prompt="x"))):
+            assert (refused.read_head().status, refused.headers["retry-after"]) == (429, "5")
+        assert opened(gateway, call("echo", message="x")).read_head().status == 200
+        held[0].close()
+        until(lambda: opened(gateway, listen, **headers_of(listen)).read_head().status == 200, "a closed stream makes room")
+    finally:
+        gateway.stop()
 
 
 def test_nothing_waits_for_a_slow_reader_but_its_own_stream(gateway, opened):

@@ -27,7 +27,10 @@ FAULTS = (
 
 
 class OllamaWire:
-    """`fault` is one of FAULTS or empty. `load_seconds` is how long a model that is not loaded takes. `requests` are the bodies it got."""
+    """`fault` is one of FAULTS or empty. `load_seconds` is how long a model that is not loaded takes. `requests` are the bodies it got.
+
+    `pause`: seconds before each token of an answer that is slow.
+    """
 
     def __init__(self, engine: Any, model: str) -> None:
         self.engine = engine
@@ -37,6 +40,7 @@ class OllamaWire:
             model: {"capabilities": ["completion"]},
         }
         self.fault = ""
+        self.pause = 0.24
         self.lists_capabilities = True  # older versions tell them, and remote_host, in /api/show alone
         self.load_seconds = 0.0
         self.loaded: set[str] = set()
@@ -215,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _spoils(self, count):
         """Whether the fault ends the answer here, after some tokens."""
         if self.wire.fault in {"slow", "hang midstream"}:
-            for _ in range(12):
+            for _ in range(round(self.wire.pause / 0.02)):
                 self.wire.ended.wait(0.02)
                 if self._left():
                     raise ConnectionResetError

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from mcp_server.mcp.shown import Icon
 from mcp_server.mcp.tool import ToolRegistry
+from tests.mcp.conftest import strict_json
+from tests.mcp.test_stateless import META, PREFIX, VERSION
 
 INITIALIZE = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
 
@@ -24,6 +27,27 @@ def test_servicenow_s_own_initialize_is_answered(client):
             "instructions": "Call tools/list first.",
         },
     }
+
+
+class TestIcon:
+    """Of the server itself: shown where a client gets to know it, in the revisions that have icons, and with no other result."""
+
+    ICON = Icon.svg(b"<svg/>")
+
+    @pytest.fixture
+    def offered(self):
+        return {"icons": (self.ICON,)}
+
+    @pytest.mark.parametrize(("version", "shown"), [("2025-11-25", True), ("2025-06-18", False), ("2024-11-05", False)])
+    def test_initialize_shows_it_since_2025_11_25(self, client, version, shown):
+        info = client.request("initialize", INITIALIZE | {"protocolVersion": version})["result"]["serverInfo"]
+        assert info.get("icons") == ([self.ICON.definition] if shown else None)
+
+    @pytest.mark.parametrize(("method", "shown"), [("server/discover", True), ("tools/list", False)])
+    def test_discovery_shows_it(self, client, method, shown):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": META}}
+        result = strict_json(client.send(message, VERSION, {"Mcp-Method": method}).body)["result"]
+        assert result["_meta"][f"{PREFIX}serverInfo"].get("icons") == ([self.ICON.definition] if shown else None)
 
 
 @pytest.mark.requirement("MCP-028")

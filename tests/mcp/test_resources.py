@@ -166,7 +166,7 @@ def test_icons_and_annotations_are_shown_as_the_protocol_has_them():
         "annotations": {"audience": ["user"], "priority": 0.0, "lastModified": "2026-07-28T00:00:00Z"}}
 
 
-@pytest.mark.parametrize("src", ["http://x.test/a.png", "javascript:alert(1)", "file:///a.png", "data:text/html,x", "/a.png"])
+@pytest.mark.parametrize("src", ["http://x.test/a.png", "https://x.test/a.png", "javascript:alert(1)", "file:///a.png", "data:text/html,x", "/a.png"])
 def test_an_icon_is_an_image_that_clients_may_load(src):
     with pytest.raises(ValueError, match="An icon is"):
         Icon(src)

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from mcp_server.errors import InvalidParams
 from mcp_server.mcp.context import LEVELS, CallContext
-from mcp_server.mcp.eras import STATELESS_VERSIONS, agreed_version
+from mcp_server.mcp.eras import NEWEST_HANDSHAKE_VERSION, SERVER_INFO_KEY, STATELESS_VERSIONS, agreed_version
 from mcp_server.mcp.methods.method import Params
 from mcp_server.mcp.server import Server
 
@@ -31,7 +31,7 @@ def initialize(server: Server, call: CallContext, params: dict[str, Any]) -> dic
     return {
         "protocolVersion": version,
         "capabilities": server.capabilities,
-        "serverInfo": server.info,
+        "serverInfo": server.presentation if version == NEWEST_HANDSHAKE_VERSION else server.info,
         "instructions": server.instructions,
     }
 
@@ -41,6 +41,7 @@ def discover(server: Server, _: CallContext, __: dict[str, Any]) -> dict[str, An
         "supportedVersions": list(STATELESS_VERSIONS),
         "capabilities": server.stateless_capabilities,
         "instructions": server.instructions,
+        "_meta": {SERVER_INFO_KEY: server.presentation},
     }
 
 
