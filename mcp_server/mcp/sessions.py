@@ -77,7 +77,7 @@ class Sessions:
             return None
         shown = {name: _modes(value) for name, value in useful.items()}
         content = orjson.dumps([version, shown, owner_of(principal), int(self._clock()) + LIFETIME, secrets.token_hex(16)])
-        return base64.urlsafe_b64encode(self._seal(self._keys[0], content) + content).rstrip(b"=").decode()
+        return _written(self._seal(self._keys[0], content) + content)
 
     def find(self, session_id: str | None, principal: Principal | None) -> Session | None:
         """The session; None for an id that is not ours, which a client may have kept from anywhere.
@@ -107,6 +107,8 @@ class Sessions:
         except (binascii.Error, ValueError):
             return None
         seal, content = sealed[:MARK], sealed[MARK:]
+        if _written(sealed) != session_id:  # one session has one id: an ended one does not come back under another spelling
+            return None
         if not any(hmac.compare_digest(seal, self._seal(key, content)) for key in self._keys):
             return None
         opened: list[Any] = orjson.loads(content)
@@ -115,6 +117,10 @@ class Sessions:
     @staticmethod
     def _seal(key: bytes, content: bytes) -> bytes:
         return hmac.digest(key, b"session:" + content, "sha256")[:MARK]
+
+
+def _written(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def _modes(capability: Mapping[str, Any]) -> dict[str, Any]:

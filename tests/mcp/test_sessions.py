@@ -95,6 +95,14 @@ def test_a_session_that_was_ended_is_not_found(sessions):
         sessions.find(session_id, ADA)
 
 
+@pytest.mark.parametrize("respelled", ["{}!", "{}=", "*{}", "{}\n", "{}A"])
+def test_a_session_that_was_ended_does_not_come_back_under_another_spelling(sessions, respelled):
+    session_id = begin(sessions)
+    session = sessions.find(session_id, ADA)
+    sessions.store.end(session.name, session.until)
+    assert sessions.find(respelled.format(session_id), ADA) is None
+
+
 def test_what_was_said_of_a_session_comes_with_it(sessions):
     session_id = begin(sessions)
     session = sessions.find(session_id, ADA)
