@@ -6,15 +6,15 @@ kept for a few minutes, so that nothing is lost between two looks.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import orjson
-
 from mcp_server.clock import Clock
 from mcp_server.errors import StoreUnavailable
+from mcp_server.mcp import jsonrpc
 from mcp_server.mcp.ports import Journals
 
 JOURNAL = "switchboard"
@@ -37,7 +37,7 @@ class Switchboard:
     def publish(self, topic: str, message: Any) -> None:
         """Tell all who listen to `topic`, in every worker. Raises StoreUnavailable."""
         now = self._clock()
-        self._journals.append(JOURNAL, orjson.dumps([topic, message]), until=now + KEPT, now=now)
+        self._journals.append(JOURNAL, jsonrpc.dumps([topic, message]), until=now + KEPT, now=now)
 
     @contextmanager
     def listening(self, topic: str, deliver: Deliver) -> Iterator[None]:
@@ -65,6 +65,7 @@ class Switchboard:
                 return
             for entry in self._journals.after(JOURNAL, self._position, self._clock()):
                 self._position = entry.position
-                topic, message = orjson.loads(entry.content)
+                topic, message = json.loads(entry.content)
                 for deliver in tuple(self._listeners.get(topic, ())):
-                    deliver(message)
+                    with suppress(StoreUnavailable):  # what one of them meets is nothing to the others
+                        deliver(message)
