@@ -22,7 +22,6 @@ from mcp_server.principal import Principal
 
 STATE_LIFETIME = 600
 """Seconds in which a question can be answered."""
-LONGEST_STATE = 65_536
 MARK = 32
 
 
@@ -147,7 +146,7 @@ class RequestStates:
         return known
 
     def _opened(self, state: Any) -> list[Any] | None:
-        if not isinstance(state, str) or len(state) > LONGEST_STATE:
+        if not isinstance(state, str):
             return None
         try:
             sealed = base64.b64decode(state.encode(), altchars=b"-_", validate=True)

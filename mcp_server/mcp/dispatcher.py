@@ -24,7 +24,7 @@ from mcp_server.mcp import jsonrpc, stateless
 from mcp_server.mcp.asking import InputRequired
 from mcp_server.mcp.context import LEVELS, CallContext
 from mcp_server.mcp.conversation import Conversation, HandshakeConversation, Outlet, StatelessConversation, answer_topic
-from mcp_server.mcp.eras import LOG_LEVEL_KEY, AnyEra
+from mcp_server.mcp.eras import LOG_LEVEL_KEY, STATELESS, AnyEra
 from mcp_server.mcp.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from mcp_server.mcp.methods import NOTIFICATIONS
 from mcp_server.mcp.methods.method import Method, NotificationMethod
@@ -37,6 +37,8 @@ LogUnexpected: TypeAlias = Callable[[Exception, str], None]
 """Takes what went wrong and the method in which it did; called while the exception is being handled."""
 
 CANCELLED = "notifications/cancelled"
+LONGEST_ANSWER = 250_000
+"""Bytes of the answer to a question of ours: it is kept for a while where every worker reads it."""
 
 
 @dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
@@ -126,6 +128,8 @@ class Dispatcher:
                 return _failure(None, InvalidMessage(f"MCP {era.version} has no responses by clients: send the call again with its answers."), era)
             return Reply(202, None, named)
         if isinstance(message, Response) and session is not None and isinstance(message.id, str):
+            if len(jsonrpc.dumps(message.content)) > LONGEST_ANSWER:
+                return _failure(message.id, InvalidMessage(f"An answer has at most {LONGEST_ANSWER} bytes. Send a shorter one, or an error."), era)
             self._server.switchboard.publish(answer_topic(session, message.id), message.content)
         if named == CANCELLED and isinstance(message, Notification) and isinstance(message.params, dict):
             self._cancel(message.params.get("requestId"), delivery.principal, session)
@@ -178,7 +182,9 @@ class Dispatcher:
     def _answer_beside(self, method: Method, request: Request, call: CallContext, params: dict[str, Any], outlet: Outlet) -> dict[str, Any]:
         """With an outlet: the handler can report, ask and be cancelled."""
         call.conversation = self._conversation(request, call, outlet)
-        call.progress_token = progress_token(request)
+        call.progress_token = token = progress_token(request)
+        if isinstance(token, str) and len(token) > jsonrpc.LONGEST_ID:
+            raise InvalidParams(f"A `progressToken` has at most {jsonrpc.LONGEST_ID} characters.")
         with self._cancellable(call, outlet):
             return method.handler(self._server, call, params)
 
@@ -228,7 +234,7 @@ class Dispatcher:
         try:
             return self._answer(message, delivery)
         except (BearerError, RequestRefused) as error:
-            return _refusal(message.id, error)
+            return refusal(message.id, error)
 
 
 def _failure(id: RequestId | None, error: JsonRpcError, era: AnyEra, method: Method | None = None, named: str | None = None) -> Reply:
@@ -237,11 +243,13 @@ def _failure(id: RequestId | None, error: JsonRpcError, era: AnyEra, method: Met
     return Reply(era.status_of(error), body, method.name if method else None, named, is_error=True, error_code=code)
 
 
-def _refusal(id: RequestId, error: BearerError | RequestRefused) -> Reply:
-    """Inside a batch HTTP cannot speak for one member, so the status it would have had is the code.
+def refusal(id: RequestId, error: Exception) -> Reply:
+    """Inside a batch, or on a stream that has begun, HTTP cannot speak for one answer, so the status it would have had is the code.
 
     JSON-RPC and MCP reserve -32768 to -32000 only.
     """
+    if not isinstance(error, BearerError | RequestRefused):
+        return _failure(id, InternalError("The server could not do this. Call again."), STATELESS)
     data: dict[str, Any] | None = None
     if isinstance(error, BearerError) and error.scopes:
         data = {"scope": " ".join(sorted(error.scopes))}

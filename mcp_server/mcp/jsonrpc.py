@@ -18,7 +18,10 @@ from mcp_server.errors import InvalidMessage, InvalidParams, JsonRpcError, Parse
 DEEPEST = 100
 MOST_MEMBERS = 50
 LONGEST_NAME = 64
+LONGEST_ID = 1000
+"""Characters: an id comes back with everything that is said about its request."""
 LONGEST_EXPLANATION = 200
+BAD_ID = f"`id` must be a string of at most {LONGEST_ID} characters, or an integer."
 
 RequestId: TypeAlias = str | int
 
@@ -168,7 +171,7 @@ def _checked(value: dict[str, Any], known_id: RequestId | None) -> Message:
     if "id" not in value:
         return Notification(method, params)
     if known_id is None:
-        raise InvalidMessage("`id` must be a string or an integer.")
+        raise InvalidMessage(BAD_ID)
     if params is not None and not isinstance(params, dict):
         raise InvalidParams("`params` must be an object.")
     return Request(known_id, method, params or {})
@@ -178,12 +181,14 @@ def _response(value: dict[str, Any], known_id: RequestId | None) -> Response:
     if ("result" in value) == ("error" in value):
         raise InvalidMessage("A message has a `method`, or one of `result` and `error`.")
     if known_id is None and value.get("id") is not None:
-        raise InvalidMessage("`id` must be a string or an integer.")
+        raise InvalidMessage(BAD_ID)
     return Response(known_id, {name: value[name] for name in ("result", "error") if name in value})
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+    if isinstance(value, str):
+        return len(value) <= LONGEST_ID
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 _DEEPEST_OUT = 200

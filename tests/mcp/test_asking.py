@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from mcp_server.mcp.asking import STATE_LIFETIME, Elicitation, ListRoots, RequestStates, Sampling
+from mcp_server.mcp.dispatcher import LONGEST_ANSWER
 from mcp_server.mcp.tool import Tool, ToolRegistry
 from tests.mcp.conftest import KEY, NoInput, caller
 from tests.mcp.test_stateless import META, PREFIX, VERSION
@@ -149,6 +150,12 @@ def test_what_was_answered_in_an_earlier_round_need_not_come_again(tries):
     assert text(tries("twice", {"second": {"action": "accept", "content": {"name": "Bob"}}}, second["requestState"])[1]) == "Ada Bob"
 
 
+def test_a_long_answer_is_carried_to_the_next_round(tries):
+    long = {"action": "accept", "content": {"name": "é" * 100_000}}
+    state = tries("twice", {"first": long})[1]["result"]["requestState"]
+    assert tries("twice", {"second": ADA}, state)[1]["result"]["content"]
+
+
 def test_several_questions_are_asked_at_once_and_only_the_open_ones_again(tries):
     asked = tries("all")[1]["result"]
     assert set(asked["inputRequests"]) == {"name", "capital", "roots"}
@@ -257,6 +264,24 @@ def test_question_after_question(asks):
 @pytest.mark.parametrize("answer", [{"error": {"code": -1, "message": "The person left."}}, {"result": {"action": "maybe"}}, {"error": "x"}])
 def test_a_client_that_does_not_answer_is_a_tool_error(asks, answer):
     assert asks("greet", answer)[1]["result"]["isError"] is True
+
+
+def test_an_answer_with_integers_of_many_digits_is_an_answer(asks):
+    assert text(asks("greet", {"result": ADA | {"more": 2**70}})[1]) == "Hello, Ada!"
+
+
+def test_an_answer_that_is_too_long_to_be_kept_is_refused(client, session):
+    reply = client.send({"jsonrpc": "2.0", "id": "ask-1", "result": "x" * LONGEST_ANSWER}, "2025-11-25", session=session)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, -32600)
+
+
+@pytest.mark.parametrize("stateless", [True, False])
+def test_a_progress_token_has_a_length(client, session, stateless):
+    version = VERSION if stateless else "2025-11-25"
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "greet", "arguments": {}, "_meta": {"progressToken": "x" * 1001}}}
+    body["params"]["_meta"] |= META if stateless else {}
+    reply = client.send(body, version, {"Mcp-Method": "tools/call", "Mcp-Name": "greet"}, session=None if stateless else session, outlet=Said())
+    assert json.loads(reply.body)["error"]["code"] == -32602
 
 
 def test_a_client_without_a_session_is_not_asked(client):

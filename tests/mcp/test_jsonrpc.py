@@ -39,7 +39,7 @@ def test_a_message_without_an_id_is_a_notification():
 
 
 @pytest.mark.requirement("MCP-009")
-@pytest.mark.parametrize("id", [0, -1, 2**53, 2**64, 2**70, -(2**70), 10**300, "", "1", "é😀\u2028", "null", "0x10"])
+@pytest.mark.parametrize("id", [0, -1, 2**53, 2**64, 2**70, -(2**70), 10**300, "x" * jsonrpc.LONGEST_ID, "", "1", "é😀\u2028", "null", "0x10"])
 def test_an_id_comes_back_with_its_value_and_type(id):
     message = parse(id=id)
     assert message.id == id
@@ -49,7 +49,7 @@ def test_an_id_comes_back_with_its_value_and_type(id):
     assert type(answer["id"]) is type(id)
 
 
-@pytest.mark.parametrize("id", [None, True, False, 1.0, 1.5, [], {}, [1], {"a": 1}])
+@pytest.mark.parametrize("id", [None, True, False, 1.0, 1.5, [], {}, [1], {"a": 1}, "x" * (jsonrpc.LONGEST_ID + 1)])
 def test_an_id_of_another_type_is_refused_and_not_sent_back(id):
     message = parse(id=id)
     assert kind(message) is InvalidMessage
