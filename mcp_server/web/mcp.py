@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -11,7 +12,6 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from mcp_server.audit import RequestFacts, current_request
 from mcp_server.clock import elapsed
-from mcp_server.concurrency import pause
 from mcp_server.deadline import Deadline
 from mcp_server.errors import InvalidToken, TokenRequired
 from mcp_server.mcp import jsonrpc
@@ -57,7 +57,9 @@ def mcp() -> ResponseReturnValue:
     era = era_of(environ.get("HTTP_MCP_PROTOCOL_VERSION"), message)
     delivery = Delivery(principal, Deadline.after(built.settings.llm_timeout), era, _headers(environ))
     if "HTTP_MCP_SESSION_ID" in environ and not era.stateless:
-        delivery.session = built.mcp_server.sessions.find(environ["HTTP_MCP_SESSION_ID"], principal)
+        delivery.session = session = built.mcp_server.sessions.find(environ["HTTP_MCP_SESSION_ID"], principal)
+        if session is not None and "HTTP_MCP_PROTOCOL_VERSION" not in environ:
+            delivery.era = era_of(session.version, message)
     if built.dispatcher.at_once(message):
         return _on_the_wire(built.dispatcher.dispatch(message, delivery), environ, facts)
     return _beside(built, message, delivery, environ, facts)
@@ -67,7 +69,7 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     """The answer to what may take a while."""
     session = delivery.session
     log = StreamLog(built.journals, session, built.clock) if session is not None and session.resumable else None
-    exchange = delivery.outlet = Exchange(log, lost_means_cancelled=log is None)
+    exchange = delivery.outlet = Exchange(log, message.id if isinstance(message, Request) else None, lost_means_cancelled=log is None)
     listener = _listener(built, environ, facts, delivery.principal, primed=session is not None and session.primed)
     if listener.streams and isinstance(message, Request) and progress_token(message) is not None:
         delivery.deadline = Deadline.after(built.settings.llm_stream_timeout)
@@ -106,9 +108,9 @@ def _about_a_session(built: Services, environ: Mapping[str, Any], principal: Pri
     if environ["REQUEST_METHOD"] == "DELETE":
         built.mcp_server.sessions.store.end(session.name, session.until)
         return Response(status=204)
-    if "HTTP_LAST_EVENT_ID" in environ:
-        return _taken_up_again(built, environ, session)
     listener = _listener(built, environ, facts, principal, primed=False)
+    if "HTTP_LAST_EVENT_ID" in environ:
+        return _taken_up_again(built, environ, principal, session, listener)
     exchange = Exchange()
 
     def listen() -> None:
@@ -118,11 +120,15 @@ def _about_a_session(built: Services, environ: Mapping[str, Any], principal: Pri
     return streaming.stream(exchange, listen, listener)
 
 
-def _taken_up_again(built: Services, environ: Mapping[str, Any], session: Session) -> ResponseReturnValue:
+def _taken_up_again(built: Services, environ: Mapping[str, Any], principal: Principal, session: Session, listener: Listener) -> ResponseReturnValue:
     found = resumed(environ["HTTP_LAST_EVENT_ID"], built.journals, session, built.clock)
     if found is None:
         raise MethodNotAllowed(["POST", "DELETE"])
-    return Response(streaming.replay(*found, pause), 200, streaming.HEADERS, mimetype="text/event-stream")
+    with ExitStack() as held:
+        held.enter_context(built.calls.running(principal))
+        response = streaming.resume(*found, listener)
+        response.call_on_close(held.pop_all().close)
+    return response
 
 
 def _headers(environ: Mapping[str, Any]) -> Callable[[str], str | None]:

@@ -14,10 +14,12 @@ from typing import Any
 from flask import Response
 
 from mcp_server.clock import Elapsed, elapsed
-from mcp_server.concurrency import Inbox, spawn, watch_for_the_end
+from mcp_server.concurrency import Inbox, pause, spawn, watch_for_the_end
+from mcp_server.errors import InternalError, StoreUnavailable
 from mcp_server.mcp import jsonrpc
-from mcp_server.mcp.dispatcher import Reply
-from mcp_server.mcp.streams import StreamLog
+from mcp_server.mcp.dispatcher import Reply, refusal
+from mcp_server.mcp.jsonrpc import RequestId
+from mcp_server.mcp.streams import DEAD_AFTER, GOES_ON_EVERY, Heard, StreamLog
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent: proxies end a stream on which nothing moves."""
@@ -25,11 +27,12 @@ RETRY_MILLISECONDS = 1000
 """How soon a client should come back for the rest of a stream that was ended."""
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING = b": ping\n\n"
+LOST = "The worker that was to answer this has stopped. Call again."
 
 
 @dataclass(slots=True)
 class _Outcome:
-    """How the work ended: with a reply, with an error that HTTP has to tell, or with neither since it was cancelled."""
+    """How the work ended: with a reply, or with neither since it was cancelled. `error`: HTTP has to tell it, while it can."""
 
     reply: Reply | None = None
     error: Exception | None = None
@@ -49,9 +52,10 @@ _HANG_UP = object()
 class Exchange:
     """One request, from its arrival to the end of its answer. It is the outlet of the call."""
 
-    def __init__(self, log: StreamLog | None = None, *, lost_means_cancelled: bool = True) -> None:
+    def __init__(self, log: StreamLog | None = None, request_id: RequestId | None = None, *, lost_means_cancelled: bool = True) -> None:
         """`log`: keeps what is said, for a client that comes back. `lost_means_cancelled`: nobody can get the answer any more."""
         self.log = log
+        self.request_id = request_id
         self._lost_means_cancelled = lost_means_cancelled
         self._said = Inbox()
         self._stop: Callable[[], None] = lambda: None
@@ -77,9 +81,9 @@ class Exchange:
         if not self._ended:
             self._ended = True
             self._stop()
+            self._said.put(_Outcome())
             if self.log is not None:
                 self.log.finish(None)
-            self._said.put(_Outcome())
 
     # What the connection does.
 
@@ -87,6 +91,21 @@ class Exchange:
         """Run the work beside. It sees the facts of this request."""
         context = contextvars.copy_context()
         self._stop = spawn(lambda: context.run(self._run, work))
+
+    def begin_to_stream(self) -> None:
+        """The client can come back from now on: until the call ends, its log tells that it goes on."""
+        log = self.log
+        if log is None or self._ended:
+            return
+        log.goes_on(self.request_id)
+
+        def tell() -> None:
+            pause(GOES_ON_EVERY)
+            while not self._ended:
+                log.goes_on(self.request_id)
+                pause(GOES_ON_EVERY)
+
+        spawn(tell)
 
     def lost(self) -> None:
         """The client is gone."""
@@ -100,14 +119,14 @@ class Exchange:
     def _run(self, work: Callable[[], Reply]) -> None:
         try:
             outcome = _Outcome(reply=work())
-        except Exception as error:  # noqa: BLE001 it is raised again where the request is answered
-            outcome = _Outcome(error=error)
+        except Exception as error:  # noqa: BLE001 it is raised again where the request is answered, or told on the stream
+            outcome = _Outcome(None if self.request_id is None else refusal(self.request_id, error), error)
         if self._ended:
             return
         self._ended = True
+        self._said.put(outcome)
         if self.log is not None:
             self.log.finish(outcome.reply.body if outcome.reply else None)
-        self._said.put(outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +177,17 @@ def stream(exchange: Exchange, listen: Callable[[], None], listener: Listener) -
 def _events(exchange: Exchange, said: Any, listener: Listener, stop_watching: Callable[[], None]) -> Iterator[bytes]:
     how, reply, log = "lost", None, exchange.log
     try:
+        exchange.begin_to_stream()
         if listener.primed and log is not None:
             yield f"id: {log.event_id('')}\nretry: {RETRY_MILLISECONDS}\ndata: \n\n".encode()
         while not isinstance(said, _Outcome):
             if said is _HANG_UP:
                 how = "hung up"
                 return
-            if said is None and not listener.still_admitted():
+            if not listener.still_admitted():
+                how = "cancelled"
                 exchange.cancel()
+                return
             yield PING if said is None else event(said.content, log.event_id(said.position) if log and said.position else None)
             said = exchange.next(HEARTBEAT)
         how, reply = ("answered", said.reply) if said.reply else ("cancelled", None)
@@ -183,17 +205,37 @@ def event(content: bytes, event_id: str | None = None) -> bytes:
     return (f"id: {event_id}\n".encode() if event_id else b"") + b"event: message\ndata: " + content + b"\n\n"
 
 
-def replay(log: StreamLog, position: str, pause: Callable[[float], None], clock: Elapsed = elapsed) -> Iterator[bytes]:
-    """The rest of a stream that broke, behind `position`, until its answer."""
-    told_at = clock()
-    while True:
-        entries, finished = log.after(position)
-        for entry in entries:
-            position = entry.position
-            yield event(entry.content, log.event_id(position))
-        if finished:
+def resume(log: StreamLog, position: str, listener: Listener) -> Response:
+    """The rest of a stream that broke."""
+    gone: list[bool] = []
+    stop_watching = watch_for_the_end(listener.socket, lambda: gone.append(True))
+    rest = replay(log, position, lambda: not gone and listener.still_admitted(), pause)
+    response = Response(rest, 200, HEADERS, mimetype="text/event-stream")
+    response.call_on_close(stop_watching)
+    return response
+
+
+def replay(
+    log: StreamLog, position: str, still_open: Callable[[], bool], pause: Callable[[float], None], clock: Elapsed = elapsed,
+) -> Iterator[bytes]:
+    """What was said behind `position`, until the answer comes, or nobody works on it any more."""
+    told_at = heard_at = clock()
+    while still_open():
+        try:
+            heard = log.after(position)
+            if heard.position == position and not heard.finished and clock() - heard_at > DEAD_AFTER:
+                if (request_id := log.unanswered()) is not None:
+                    yield event(jsonrpc.dumps(jsonrpc.error(request_id, InternalError(LOST))))
+                return
+        except StoreUnavailable:  # the call cannot say either that it goes on
+            heard, heard_at = Heard([], position, finished=False), clock()
+        for entry in heard.entries:
+            yield event(entry.content, log.event_id(entry.position))
+        if heard.finished:
             return
-        if entries:
+        if heard.position != position:
+            position, heard_at = heard.position, clock()
+        if heard.entries:
             told_at = clock()
         elif clock() - told_at > HEARTBEAT:
             told_at = clock()

@@ -47,3 +47,10 @@ def test_only_a_client_that_can_be_asked_needs_a_session_of_its_own(open_gateway
     gateway = open_gateway(MCP_SESSIONS="always")
     headers = {"Mcp-Session-Id": session_of(gateway, **capabilities)}
     assert gateway.mcp(token=flow()["access_token"], headers=headers).status_code == status
+
+
+def test_without_a_version_header_a_request_is_of_its_session_s_revision(gateway):
+    batch, header = [{"jsonrpc": "2.0", "id": 1, "method": "ping"}], {"Mcp-Session-Id": session_of(gateway, elicitation={})}
+    assert gateway.mcp(batch, headers=KEY).status_code == 200
+    assert gateway.mcp(batch, headers=KEY | header).status_code == 400
+    assert gateway.mcp(batch, headers=KEY | header | {"MCP-Protocol-Version": "2025-03-26"}).status_code == 200
