@@ -5,6 +5,7 @@ Read by `gunicorn wsgi:app`, which is how bin/serve, systemd and supervisor all 
 
 import math
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,8 @@ preload_app = False
 # connection that we are closing, and its caller would see a 502. The price: the head of a request may take as long.
 keepalive = 95
 
+UNREAD = 60  # seconds after which a connection is cut whose client reads nothing of what was sent, or is not there any more
+
 timeout = 60  # seconds without a sign of life from a worker, not of a request
 graceful_timeout = math.ceil(settings.llm_timeout) + 5  # 30 by default: every tool call in flight may end
 
@@ -117,6 +120,9 @@ def pre_request(_worker: Any, _request: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """The background work begins in the process that does it."""
+    for listener in worker.sockets:
+        if listener.family != socket.AF_UNIX:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)
     if services := _services(worker):
         services.start()
 
