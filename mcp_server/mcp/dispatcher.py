@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from mcp_server.errors import (
     JsonRpcError,
     MethodNotFound,
     RequestRefused,
+    StoreUnavailable,
     TokenRequired,
 )
 from mcp_server.mcp import jsonrpc, stateless
@@ -199,12 +200,14 @@ class Dispatcher:
         known = self._server.states.open(request.params.get("requestState"), call.principal, request.method, request.params)
         return StatelessConversation(outlet, call.meta, known, given)
 
-    def _cancellable(self, call: CallContext, outlet: Outlet | None) -> AbstractContextManager[None]:
+    def _cancellable(self, call: CallContext, outlet: Outlet | None) -> ExitStack:
         """While the block runs, the caller can cancel it, from any worker. In the stateless era closing the stream does so."""
-        if outlet is None or call.era.stateless or call.request_id is None:
-            return nullcontext()
-        topic = _cancel_topic(call.principal, call.session, call.request_id)
-        return self._server.switchboard.listening(topic, lambda _: outlet.cancel())
+        listening = ExitStack()
+        if outlet is not None and not call.era.stateless and call.request_id is not None:
+            topic = _cancel_topic(call.principal, call.session, call.request_id)
+            with suppress(StoreUnavailable):  # what cannot be cancelled can still be answered
+                listening.enter_context(self._server.switchboard.listening(topic, lambda _: outlet.cancel()))
+        return listening
 
     def _ask(self, needed: InputRequired, request: Request, call: CallContext) -> bytes:
         result = {

@@ -219,6 +219,7 @@ def replay(
     log: StreamLog, position: str, still_open: Callable[[], bool], pause: Callable[[float], None], clock: Elapsed = elapsed,
 ) -> Iterator[bytes]:
     """What was said behind `position`, until the answer comes, or nobody works on it any more."""
+    yield PING  # the client sees at once that it is heard
     told_at = heard_at = clock()
     while still_open():
         try:

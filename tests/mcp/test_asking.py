@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from mcp_server.errors import StoreUnavailable
 from mcp_server.mcp.asking import STATE_LIFETIME, Elicitation, ListRoots, RequestStates, Sampling
 from mcp_server.mcp.dispatcher import LONGEST_ANSWER
 from mcp_server.mcp.tool import Tool, ToolRegistry
@@ -309,3 +310,12 @@ def test_an_answer_from_another_session_is_not_heard(client, sessions, session, 
     call.join(10)
     assert text(json.loads(replies[0].body)) == "Hello, Ada!"
 
+
+
+def test_a_call_is_answered_also_while_nobody_could_cancel_it(client, switchboard, monkeypatch):
+    def away(*_):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(switchboard, "listening", away)
+    body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "greet", "arguments": {}}}
+    assert json.loads(client.send(body, "2025-11-25", outlet=Said()).body)["result"]["isError"] is True  # the tool's own: nobody to ask
