@@ -28,7 +28,7 @@ from mcp_server.mcp.conversation import Conversation, HandshakeConversation, Out
 from mcp_server.mcp.eras import LOG_LEVEL_KEY, STATELESS, AnyEra
 from mcp_server.mcp.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from mcp_server.mcp.methods import NOTIFICATIONS
-from mcp_server.mcp.methods.method import Method, NotificationMethod
+from mcp_server.mcp.methods.method import Method, NotificationMethod, never
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.sessions import Session
 from mcp_server.principal import Principal
@@ -101,6 +101,11 @@ class Dispatcher:
             return True
         method = self._handshake.get(message.method) or self._stateless.get(message.method)
         return method is None or method.at_once is None or method.at_once(self._server, message.params)
+
+    def only_streams(self, message: Message | Batch) -> bool:
+        """Whether the answer has no other form than a stream, whatever the client says that it reads."""
+        method = self._stateless.get(message.method) if isinstance(message, Request) else None
+        return method is not None and method.at_once is never
 
     def dispatch(self, message: Message | Batch, delivery: Delivery) -> Reply:
         """The answer to what `jsonrpc.parse` returned.

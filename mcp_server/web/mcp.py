@@ -70,7 +70,8 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     session = delivery.session
     log = StreamLog(built.journals, session, built.clock) if session is not None and session.resumable else None
     exchange = delivery.outlet = Exchange(log, message.id if isinstance(message, Request) else None, lost_means_cancelled=log is None)
-    listener = _listener(built, environ, facts, delivery.principal, primed=session is not None and session.primed)
+    primed = session is not None and session.primed
+    listener = _listener(built, environ, facts, delivery.principal, primed=primed, streams=built.dispatcher.only_streams(message))
     if listener.streams and isinstance(message, Request) and progress_token(message) is not None:
         delivery.deadline = Deadline.after(built.settings.llm_stream_timeout)
 
@@ -84,7 +85,11 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     return _on_the_wire(answered, environ, facts) if isinstance(answered, Reply) else answered
 
 
-def _listener(built: Services, environ: Mapping[str, Any], facts: RequestFacts, principal: Principal | None, *, primed: bool) -> Listener:
+def _listener(
+    built: Services, environ: Mapping[str, Any], facts: RequestFacts, principal: Principal | None, *, primed: bool = False, streams: bool,
+) -> Listener:
+    """`streams`: also for a client that does not say that it reads them."""
+
     def still_admitted() -> bool:
         return principal is None or not built.revocations.known_to_be_revoked(principal.revocable_ids)
 
@@ -94,7 +99,7 @@ def _listener(built: Services, environ: Mapping[str, Any], facts: RequestFacts, 
             "event": "stream", "request_id": facts.request_id, "ended": how, "duration_ms": round((elapsed() - facts.began) * 1000, 2),
             "client_id": facts.client_id, "user_id": facts.user_id, "mcp_method": facts.method, "tool": facts.tool, **facts.extra})
 
-    return Listener(environ.get("gunicorn.socket"), "text/event-stream" in environ.get("HTTP_ACCEPT", ""), primed, still_admitted, ended)
+    return Listener(environ.get("gunicorn.socket"), streams or "text/event-stream" in environ.get("HTTP_ACCEPT", ""), primed, still_admitted, ended)
 
 
 def _about_a_session(built: Services, environ: Mapping[str, Any], principal: Principal | None, facts: RequestFacts) -> ResponseReturnValue:
@@ -108,7 +113,7 @@ def _about_a_session(built: Services, environ: Mapping[str, Any], principal: Pri
     if environ["REQUEST_METHOD"] == "DELETE":
         built.mcp_server.sessions.store.end(session.name, session.until)
         return Response(status=204)
-    listener = _listener(built, environ, facts, principal, primed=False)
+    listener = _listener(built, environ, facts, principal, streams=True)
     if "HTTP_LAST_EVENT_ID" in environ:
         return _taken_up_again(built, environ, principal, session, listener)
     exchange = Exchange()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import time
 
@@ -14,6 +15,7 @@ from mcp_server.mcp.changes import Changes
 from mcp_server.mcp.switchboard import Switchboard
 from mcp_server.storage.open import open_state
 from mcp_server.web.running_calls import MOST_OF_ONE_CALLER
+from tests.deployment.test_tasks import holders, sockets
 from tests.engine import TINY, wait_until
 from tests.llm.ollama_wire import OllamaWire
 from tests.mcp_wire import Stream, call, headers_of, listening_to
@@ -167,6 +169,20 @@ def test_a_broken_stream_of_a_session_is_taken_up_again_at_any_worker(gateway, o
     assert all(event_id and event_id != last_id for event_id, _ in messages)
 
 
+def test_a_stream_whose_worker_was_killed_is_taken_up_again_and_ends_with_an_error(gateway, ollama, opened):
+    session = {"Mcp_Session_Id": begin_session(gateway, opened), "MCP_Protocol_Version": "2025-11-25"}
+    stream = opened(gateway, call(id="lost", token="t", **LONG), **session).read_head()
+    last_id = next(event_id for event_id, message in stream.events() if message)
+    [inode] = sockets(stream.socket.getsockname()[1], of="remote")
+    [worker] = holders({inode}, gateway.live_workers())
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: worker not in gateway.live_workers() and gateway.is_up(), "another worker is there")
+    resumed = opened(gateway, None, "GET", Last_Event_ID=last_id, **session).read_head()
+    *told, (_, lost) = [(event_id, message) for event_id, message in resumed.events() if message]
+    assert (lost["id"], lost["error"]["code"]) == ("lost", -32603)
+    assert len({last_id, *(event_id for event_id, _ in told)}) == len(told) + 1  # nothing twice
+
+
 def test_another_session_cannot_take_a_stream_up(gateway, opened):
     mine, other = ({"Mcp_Session_Id": begin_session(gateway, opened)} for _ in range(2))
     stream = opened(gateway, call(token="t", prompt="A story.", max_tokens=3), **mine).read_head()
@@ -219,6 +235,15 @@ def test_a_server_that_stops_ends_the_streams_with_their_answer(tmp_path, opened
         assert gateway.ended(10) == 0
     finally:
         gateway.stop()
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_what_can_only_be_a_stream_is_one_whatever_the_client_reads(gateway, opened, accept):
+    listen = listening_to(toolsListChanged=True)
+    stream = opened(gateway, listen, Accept=accept, **headers_of(listen)).read_head()
+    assert next(stream.events())[1]["method"] == "notifications/subscriptions/acknowledged"
+    listen["params"]["notifications"] = []
+    assert opened(gateway, listen, Accept=accept, **headers_of(listen)).read_head().status == 400
 
 
 def test_how_a_stream_ended_is_logged(gateway):
