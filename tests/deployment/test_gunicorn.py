@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.deployment.test_tasks import sockets
 from tests.running import API_KEY, until
 
 CLIENTS = 4
@@ -122,6 +123,20 @@ def test_an_idle_connection_does_not_hold_up_a_stop(gateway):
         assert gateway.ended() == 0
         assert time.monotonic() - began < 15  # graceful_timeout is 30
         assert idle.sock.recv(1) == b""
+
+
+def test_a_client_that_reads_nothing_does_not_keep_its_connection_for_ever(gateway):
+    settings = gateway.folder / "gunicorn.conf.py"
+    impatient = settings.read_text().replace("UNREAD = 60", "UNREAD = 1")
+    settings.unlink()
+    settings.write_text(impatient)
+    gateway.started()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", gateway.port))
+        client.sendall(f"GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n\r\n".encode() * 8000)
+        until(lambda: not sockets(client.getsockname()[1], of="remote"), "the worker lets go of it", seconds=30)
 
 
 @pytest.mark.requirement("F28")
