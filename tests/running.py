@@ -67,7 +67,9 @@ class Gateway:
 
     def start(self):
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(self.command, cwd=self.folder, env=environment(), stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, env=environment() | {"RUNTIME_DIRECTORY": str(self.folder)}, stdout=log, stderr=log,
+                start_new_session=True)
         return self
 
     def started(self, seconds=PATIENCE):
