@@ -17,6 +17,7 @@ from mcp_server.mcp.ports import Journals
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.metrics import Metrics
+from mcp_server.oauth.administration import Administration
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
@@ -56,6 +57,7 @@ class AuthorizationServices:
     users: UserStore
     grants: GrantStore
     grants_in_force: GrantsInForce
+    administration: Administration
     initial_access_tokens: InitialAccessTokenStore
     single_use: SingleUseStore
     signing_keys: SigningKeys
