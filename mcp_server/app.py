@@ -24,10 +24,12 @@ from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.web import (
+    console,
     device,
     error_handlers,
     grants,
     health,
+    home,
     hooks,
     limits,
     login,
@@ -62,7 +64,8 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp, metrics.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, home.bp, console.bp, mcp.bp, health.bp,
+                      metrics.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
     app.extensions["services"] = built

@@ -41,6 +41,7 @@ GatewayError
 ├── RequestRefused                  refused before it is understood
 │   ├── OriginRefused               403
 │   ├── MetricsRefused              403
+│   ├── OperatorsOnly               403, a page of the console
 │   ├── BodyTooLarge                413
 │   ├── BodyTooSlow                 408
 │   ├── UnsupportedContentType      415
@@ -275,6 +276,10 @@ class OriginRefused(RequestRefused):
 
 
 class MetricsRefused(RequestRefused):
+    status, error = 403, "forbidden"
+
+
+class OperatorsOnly(RequestRefused):
     status, error = 403, "forbidden"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mcp_server.cli import client_metadata, form_values
+from mcp_server.cli import client_metadata
 from mcp_server.cli.command import Group, by, record, services
 from mcp_server.cli.duration import Duration
 from mcp_server.cli.output import as_json, plain, print_json, print_record, print_rows, remark, table
@@ -17,6 +17,7 @@ from mcp_server.clock import in_words, moment
 from mcp_server.oauth import client_id_urls
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import DEVICE_CODE, Client
+from mcp_server.web import form_values
 
 DEFAULT_GRANTS = ("authorization_code", "refresh_token")
 NO_PKCE = ("PKCE is not required of this client. Whoever intercepts a code still needs the client secret, but turn PKCE on again once "

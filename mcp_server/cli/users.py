@@ -77,6 +77,18 @@ def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) ->
     _show_with_password(user, password if generate else None, as_json=as_json)
 
 
+@users.command("operator")
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Not any more.")
+def operator(name: str, *, off: bool) -> None:
+    """Make a person an operator, who may use the console at /operator."""
+    user = existing_user(name)
+    if not services().users.replace(replace(user, operator=not off)):
+        raise _nobody(name)
+    record("user_operator_ended" if off else "user_made_operator", user_id=user.user_id, username=user.username)
+    remark(f"{plain(user.username)} is {'no operator any more' if off else 'an operator now'}.")
+
+
 @users.command("unlock")
 @click.argument("name")
 def unlock(name: str) -> None:
