@@ -60,9 +60,9 @@ class Gateway:
     def url(self):
         return f"http://localhost:{self.port}"
 
-    def add_user(self, username, password):
+    def add_user(self, username, password, **changes):
         registry = Registry(f"sqlite:///{self.folder}/data/mcp-server.db")
-        registry.users.add(User(username, username, Passwords(cost=4).hash(password), created_at=time.time()))
+        registry.users.add(User(username, username, Passwords(cost=4).hash(password), created_at=time.time(), **changes))
         registry.close()
 
     def start(self):
