@@ -25,14 +25,14 @@ ENVIRONMENTS = {"mcp 1.x": "mcp1", "fastmcp 3.x": "fastmcp3", "fastmcp 4.x": "fa
 
 @dataclass(frozen=True)
 class RealClient:
-    """`chosen_by` is what a person writes to get this era; `line` the package and its major version."""
+    """`line` is the package and its major version, `chosen_by` what a person writes to get this era, `steps_up` what docs/clients.md says of it."""
 
     line: str
     revision: str
     chosen_by: str
     era: str
     seen_as: str
-    steps_up: bool = True
+    steps_up: str = "yes"
 
     @property
     def name(self):
@@ -85,9 +85,9 @@ CLIENTS = [
     RealClient("fastmcp 3.x", HANDSHAKE, "by itself", "legacy", "FastMCP Client"),
     RealClient(CLIENT, STATELESS, 'versionNegotiation: {mode: "auto"}', "auto", "a TypeScript program"),
     RealClient(CLIENT, HANDSHAKE, "by itself", "legacy", "a TypeScript program"),
-    RealClient(SDK, HANDSHAKE, "by itself", "legacy", "a TypeScript program", steps_up=False),
-    RealClient(INSPECTOR, STATELESS, "--protocol-era auto", "auto", "MCP Inspector", steps_up=False),
-    RealClient(INSPECTOR, HANDSHAKE, "by itself", "legacy", "MCP Inspector", steps_up=False),
+    RealClient(SDK, HANDSHAKE, "by itself", "legacy", "a TypeScript program", steps_up="no"),
+    RealClient(INSPECTOR, STATELESS, "--protocol-era auto", "auto", "MCP Inspector", steps_up="with --client-id"),
+    RealClient(INSPECTOR, HANDSHAKE, "by itself", "legacy", "MCP Inspector", steps_up="with --client-id"),
     RealClient("mcp-remote 0.x", STATELESS, "--protocol auto", "auto", "MCP CLI Proxy"),
     RealClient("mcp-remote 0.x", HANDSHAKE, "by itself", "legacy", "MCP CLI Proxy"),
 ]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 
 import pytest
 
 from tests.clients.real_clients import CLIENTS, HANDSHAKE, STATELESS, play
 from tests.running import ROOT, Gateway
 
+DOCUMENT = ROOT / "docs/clients.md"
 EVERYTHING = "tools:read tools:execute"
 FLOW = [  # in this order, whatever else comes between
     "POST /mcp 401", "GET /.well-known/oauth-protected-resource/mcp 200", "GET /.well-known/oauth-authorization-server 200",
     "POST /oauth/register 201", "GET /oauth/authorize 302", "POST /login 303", "GET /oauth/authorize 200", "POST /oauth/authorize 303",
     "POST /oauth/token 200", "POST /mcp 200"]
-REDIRECT_URIS = [f"http://{host}{path}" for host in ("127.0.0.1", "localhost") for path in ("/callback", "/oauth/callback")]
 TOOLS = {"classify_incident", "llm_generate", "server_status", "echo"}
 SAID = ["at first", "an hour later"]
 
@@ -40,9 +42,9 @@ def gateway(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made_client(gateway):
-    """The id of a client that the operator made, for whichever program."""
-    uris = [part for uri in REDIRECT_URIS for part in ("--redirect-uri", uri)]
-    return json.loads(gateway.flask("clients", "create", "--name", "the operator's client", "--public", *uris, "--json").stdout)["client_id"]
+    """The id of the client that docs/clients.md tells the operator to make."""
+    [command] = re.findall(r"^ *flask (clients create .*)$", DOCUMENT.read_text(), re.MULTILINE)
+    return json.loads(gateway.flask(*shlex.split(command), "--json").stdout)["client_id"]
 
 
 def in_order(expected, found):
@@ -55,6 +57,13 @@ def spoken(played):
     methods = set(played.methods())
     assert ("server/discover" in methods) is not ("initialize" in methods), methods
     return STATELESS if "server/discover" in methods else HANDSHAKE
+
+
+def assert_stepped_up(played):
+    assert "POST /mcp 403" in played.requests()
+    assert [opened["scope"] for opened in played.browser] == ["tools:read", EVERYTHING]
+    assert len(played.audited("token_issued")) == 2
+    assert played.told["said"] == SAID
 
 
 @every_client
@@ -77,11 +86,16 @@ def test_a_person_signs_in_once_and_the_client_lists_calls_and_refreshes_by_itse
 def test_a_client_with_too_narrow_a_token_asks_the_person_again_and_keeps_both_scopes(gateway, client, tmp_path):
     (tmp_path / "narrow").touch()
     played = play(client, gateway, tmp_path)
-    assert "POST /mcp 403" in played.requests()
-    assert played.told["said"] == SAID
-    assert played.told["anew"] is not client.steps_up, "docs/clients.md tells who must sign in anew"
-    assert [opened["scope"] for opened in played.browser] == ["tools:read", EVERYTHING]
-    assert len(played.audited("token_issued")) == 2
+    assert_stepped_up(played)
+    assert played.told["anew"] is (client.steps_up != "yes")
+
+
+@pytest.mark.parametrize("client", [client for client in CLIENTS if client.steps_up == "with --client-id"], ids=str)
+def test_the_inspector_asks_again_as_a_client_that_the_operator_made(gateway, made_client, client, tmp_path):
+    (tmp_path / "narrow").touch()
+    played = play(client, gateway, tmp_path, CLIENT_ID=made_client)
+    assert_stepped_up(played)
+    assert not played.told["anew"]
 
 
 @every_client
@@ -90,5 +104,11 @@ def test_a_client_that_the_operator_made_does_not_register(gateway, made_client,
     assert in_order([step for step in FLOW if "register" not in step], played.requests()), played.requests()
     assert not played.audited("dcr_registration")
     assert played.told["said"] == SAID
-    assert [opened["saw"][0] for opened in played.browser] == ["the operator's client"]
+    assert [opened["saw"][0] for opened in played.browser] == ["Programs on our machines"]
     assert {line["client_id"] for line in played.audited("token_issued")} == {made_client}
+
+
+def test_the_documented_table_is_what_these_tests_run():
+    rows = [line.replace("`", "").strip("| ").split(" | ") for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    found = [[name.removesuffix(" (Python)"), *cells] for name, *cells in rows]
+    assert found == [[client.name, client.pinned, client.revision, client.chosen_by, *["yes"] * 4, client.steps_up] for client in CLIENTS]

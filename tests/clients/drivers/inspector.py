@@ -22,8 +22,8 @@ ENVIRONMENT = {
 
 
 def inspector(*arguments):
-    """What it prints, or None when it fails."""
-    done = subprocess.run([*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    """What it prints, or None when it fails. Says yes to whatever it asks."""
+    done = subprocess.run([*COMMAND, *arguments], input=b"y\n", stdout=subprocess.PIPE, env=ENVIRONMENT, check=False)
     return json.loads(done.stdout)["result"] if done.returncode == 0 else None
 
 
