@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.node import FOLDER, NODE, package
-from tests.running import ROOT
+from tests.running import PATIENCE, ROOT
 
 STATELESS, HANDSHAKE = "2026-07-28", "2025-11-25"
-PATIENCE = 60
 DRIVERS = ROOT / "tests/clients/drivers"
 ENVIRONMENTS = {"mcp 1.x": "mcp1", "fastmcp 3.x": "fastmcp3", "fastmcp 4.x": "fastmcp4"}  # the others are in .venv
 
@@ -77,19 +76,19 @@ class RealClient:
 
 SDK, CLIENT, INSPECTOR = "@modelcontextprotocol/sdk 1.x", "@modelcontextprotocol/client 2.x", "@modelcontextprotocol/inspector 2.x"
 CLIENTS = [
-    RealClient("mcp 2.x", STATELESS, "by itself", "auto", "a Python program"),
+    RealClient("mcp 2.x", STATELESS, "default", "auto", "a Python program"),
     RealClient("mcp 2.x", HANDSHAKE, 'mode="legacy"', "legacy", "a Python program"),
-    RealClient("mcp 1.x", HANDSHAKE, "by itself", "legacy", "a Python program"),
-    RealClient("fastmcp 4.x", STATELESS, "by itself", "auto", "FastMCP Client"),
+    RealClient("mcp 1.x", HANDSHAKE, "default", "legacy", "a Python program"),
+    RealClient("fastmcp 4.x", STATELESS, "default", "auto", "FastMCP Client"),
     RealClient("fastmcp 4.x", HANDSHAKE, 'mode="legacy"', "legacy", "FastMCP Client"),
-    RealClient("fastmcp 3.x", HANDSHAKE, "by itself", "legacy", "FastMCP Client"),
+    RealClient("fastmcp 3.x", HANDSHAKE, "default", "legacy", "FastMCP Client"),
     RealClient(CLIENT, STATELESS, 'versionNegotiation: {mode: "auto"}', "auto", "a TypeScript program"),
-    RealClient(CLIENT, HANDSHAKE, "by itself", "legacy", "a TypeScript program"),
-    RealClient(SDK, HANDSHAKE, "by itself", "legacy", "a TypeScript program", steps_up="no"),
+    RealClient(CLIENT, HANDSHAKE, "default", "legacy", "a TypeScript program"),
+    RealClient(SDK, HANDSHAKE, "default", "legacy", "a TypeScript program", steps_up="no"),
     RealClient(INSPECTOR, STATELESS, "--protocol-era auto", "auto", "MCP Inspector", steps_up="with --client-id"),
-    RealClient(INSPECTOR, HANDSHAKE, "by itself", "legacy", "MCP Inspector", steps_up="with --client-id"),
+    RealClient(INSPECTOR, HANDSHAKE, "default", "legacy", "MCP Inspector", steps_up="with --client-id"),
     RealClient("mcp-remote 0.x", STATELESS, "--protocol auto", "auto", "MCP CLI Proxy"),
-    RealClient("mcp-remote 0.x", HANDSHAKE, "by itself", "legacy", "MCP CLI Proxy"),
+    RealClient("mcp-remote 0.x", HANDSHAKE, "default", "legacy", "MCP CLI Proxy"),
 ]
 
 

@@ -66,6 +66,7 @@ def assert_stepped_up(played):
     assert played.told["said"] == SAID
 
 
+@pytest.mark.requirement("RCL-001")
 @every_client
 def test_a_person_signs_in_once_and_the_client_lists_calls_and_refreshes_by_itself(gateway, client, tmp_path):
     played = play(client, gateway, tmp_path)
@@ -82,6 +83,7 @@ def test_a_person_signs_in_once_and_the_client_lists_calls_and_refreshes_by_itse
     assert len(played.audited("token_refreshed")) == 1
 
 
+@pytest.mark.requirement("RCL-002")
 @every_client
 def test_a_client_with_too_narrow_a_token_asks_the_person_again_and_keeps_both_scopes(gateway, client, tmp_path):
     (tmp_path / "narrow").touch()
@@ -98,6 +100,7 @@ def test_the_inspector_asks_again_as_a_client_that_the_operator_made(gateway, ma
     assert not played.told["anew"]
 
 
+@pytest.mark.requirement("RCL-003")
 @every_client
 def test_a_client_that_the_operator_made_does_not_register(gateway, made_client, client, tmp_path):
     played = play(client, gateway, tmp_path, CLIENT_ID=made_client)
