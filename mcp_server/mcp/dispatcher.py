@@ -99,6 +99,10 @@ class Dispatcher:
         method = self._handshake.get(message.method) or self._stateless.get(message.method)
         return method is None or method.at_once is None or method.at_once(self._server, message.params)
 
+    def known(self, message: Message | Batch) -> str | None:
+        """The method, where it is one of ours; for the log of what is never answered."""
+        return message.method if isinstance(message, Request) and (message.method in self._handshake or message.method in self._stateless) else None
+
     def dispatch(self, message: Message | Batch, delivery: Delivery) -> Reply:
         """The answer to what `jsonrpc.parse` returned.
 

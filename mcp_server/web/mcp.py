@@ -66,6 +66,7 @@ def mcp() -> ResponseReturnValue:
 
 def _beside(built: Services, message: Message | Batch, delivery: Delivery, environ: Mapping[str, Any], facts: RequestFacts) -> Response:
     """The answer to what may take a while."""
+    facts.method = built.dispatcher.known(message)
     session = delivery.session
     log = StreamLog(built.journals, session, built.clock) if session is not None and session.resumable else None
     exchange = delivery.outlet = Exchange(log, lost_means_cancelled=log is None)
