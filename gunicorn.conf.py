@@ -5,9 +5,11 @@ Read by `gunicorn wsgi:app`, which is how bin/serve, systemd and supervisor all 
 
 import math
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -26,6 +28,7 @@ except ConfigurationError as error:
 
 logs.configure(settings.log_level, settings.log_format)
 PREPARE = (sys.executable, "-m", "mcp_server.prepare")
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 DRAIN_IDLE = 2  # seconds for which a stopping worker still waits for the next request of an idle connection
 
 
@@ -96,6 +99,8 @@ def on_starting(server: Any) -> None:
     status = subprocess.run(PREPARE, check=False).returncode  # noqa: S603 -- a constant
     if status:
         sys.exit(status)
+    folder = os.environ.get("RUNTIME_DIRECTORY") or worker_tmp_dir  # noqa: TID251 -- systemd's, in memory, and emptied by it
+    os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="mcp-gateway-metrics-", dir=folder)  # noqa: TID251 -- prometheus_client looks there
     _check_before_reload(server)
 
 
@@ -125,6 +130,17 @@ def post_worker_init(worker: Any) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)
     if services := _services(worker):
         services.start()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """What a worker counted stays counted; what it said of the present ends with it."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 -- it reads the environment when it is imported
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    shutil.rmtree(os.environ.pop(METRICS_FOLDER, ""), ignore_errors=True)  # noqa: TID251 -- see above
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

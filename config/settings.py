@@ -196,6 +196,11 @@ class Settings:
         help="Who gets a session in the handshake era: `auto`, clients that can be asked something; `always`, all, so that they hear of changes.")
     tool_output_limit: int = row(
         "TOOL_OUTPUT_LIMIT", default="10000", to=convert.integer(200, 5_000_000), help="Characters of a tool result; truncation is marked.")
+    metrics_allow: tuple[str, ...] = row(
+        "METRICS_ALLOW", default="127.0.0.0/8,::1/128", to=convert.comma_separated(convert.network),
+        help="Comma separated networks that may read /metrics. What comes through a trusted proxy counts by the address that it tells.")
+    metrics_token: str | None = row(
+        "METRICS_TOKEN", to=convert.secret(16), secret=True, help="Or a bearer token that opens /metrics from anywhere. Optional.")
     log_level: str = row(
         "LOG_LEVEL", default="INFO", to=convert.one_of("DEBUG", "INFO", "WARNING", "ERROR", fold=str.upper), help="Least severe line that is logged.")
     log_format: str = row(

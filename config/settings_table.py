@@ -18,7 +18,7 @@ HEADINGS = {  # the first setting of each group
     "RATE_LIMIT_OAUTH_WINDOW": "Limits",
     "OLLAMA_API_URL": "The model",
     "TRUSTED_PROXIES": "HTTP and MCP",
-    "LOG_LEVEL": "Logs and workers",
+    "METRICS_ALLOW": "Metrics, logs and workers",
 }
 
 

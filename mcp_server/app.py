@@ -13,7 +13,7 @@ from flask_cors import CORS
 
 from config import logs
 from config.settings import Settings
-from mcp_server.background import every, sweeping
+from mcp_server.background import every, sweeping, watching
 from mcp_server.building.authorization import build_authorization
 from mcp_server.building.foundations import lay_foundations
 from mcp_server.building.mcp import NOTHING_MORE, More, build_mcp
@@ -24,14 +24,17 @@ from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
 from mcp_server.web import (
+    console,
     device,
     error_handlers,
     grants,
     health,
+    home,
     hooks,
     limits,
     login,
     mcp,
+    metrics,
     oauth,
     oidc,
     request_log,
@@ -41,10 +44,11 @@ from mcp_server.web import (
 )
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
+from mcp_server.web.running_calls import RunningCalls
 from mcp_server.web.services import Services
 
 CONFIG = Path(__file__).parent.parent / "config"
-SWEEP_SECONDS = 60
+SWEEP_SECONDS, WATCH_SECONDS = 60, 5
 
 
 def create_app(
@@ -60,7 +64,8 @@ def create_app(
     app.json = OrjsonProvider(app)
     sessions.init_app(app, settings)
     error_handlers.init_app(app)
-    for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp):
+    for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, home.bp, console.bp, mcp.bp, health.bp,
+                      metrics.bp):
         app.register_blueprint(blueprint)
     built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
     app.extensions["services"] = built
@@ -84,13 +89,17 @@ def build_services(
     base = lay_foundations(settings, clock, log_to)
     authorization, beside_authorization = build_authorization(base, fetch or SafeFetch())
     served, beside_mcp = build_mcp(base, config, model=model, more=more, revoked=authorization.revocations.known_to_be_revoked)
+    calls = RunningCalls()
+    stores = {"state": base.state, "registry": base.registry}
     return Services(
         **vars(authorization), **vars(served), settings=settings, clock=clock, audit=base.audit, state=base.state, registry=base.registry,
         digests=base.digests, passwords=Passwords(password_cost),
         bearer=Bearer(authorization.access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
-        mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window), write_access_line=base.write_access_line,
-        background=(*beside_authorization, *beside_mcp, every(SWEEP_SECONDS, sweeping(base.state, base.registry, clock))))
+        mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window), metrics=base.metrics, calls=calls,
+        write_access_line=base.write_access_line,
+        background=(*beside_authorization, *beside_mcp, every(SWEEP_SECONDS, sweeping(base.state, base.registry, clock)),
+                    every(WATCH_SECONDS, watching(stores, lambda: calls.count, base.metrics))))
 
 
 class Gateway(Flask):

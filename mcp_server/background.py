@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from config import logs
 from mcp_server.audit import Audit
-from mcp_server.clock import Clock
+from mcp_server.clock import Clock, elapsed
 from mcp_server.concurrency import pause, spawn
 from mcp_server.errors import StoreUnavailable
+from mcp_server.metrics import Metrics
 from mcp_server.oauth.key_records import KeyRecords
 from mcp_server.storage.registry import Registry
 
@@ -65,3 +66,20 @@ def sweeping(state: Any, registry: Registry, clock: Clock) -> Callable[[], None]
             logs.get("background").warning("what has expired stays a while", detail=error.detail)
 
     return sweep
+
+
+def watching(stores: Mapping[str, Any], calls_open: Callable[[], int], metrics: Metrics) -> Callable[[], None]:
+    """Tells the metrics whether the stores answer, how soon, and how much is going on."""
+
+    def watch() -> None:
+        metrics.calls_open(calls_open())
+        for name, store in stores.items():
+            began = elapsed()
+            try:
+                store.ping()
+            except StoreUnavailable:
+                metrics.pinged(name, None)
+            else:
+                metrics.pinged(name, elapsed() - began)
+
+    return watch

@@ -40,6 +40,8 @@ GatewayError
 ├── ToolError                       a tool result with isError
 ├── RequestRefused                  refused before it is understood
 │   ├── OriginRefused               403
+│   ├── MetricsRefused              403
+│   ├── OperatorsOnly               403, a page of the console
 │   ├── BodyTooLarge                413
 │   ├── BodyTooSlow                 408
 │   ├── UnsupportedContentType      415
@@ -271,6 +273,14 @@ class RequestRefused(GatewayError):
 
 class OriginRefused(RequestRefused):
     status, error = 403, "origin_refused"
+
+
+class MetricsRefused(RequestRefused):
+    status, error = 403, "forbidden"
+
+
+class OperatorsOnly(RequestRefused):
+    status, error = 403, "forbidden"
 
 
 class BodyTooLarge(RequestRefused):

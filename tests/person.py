@@ -64,13 +64,14 @@ class Person:
 
     def visit(self, address, decision="approve"):
         """The same, and then open the address that the redirect names, as a browser does."""
-        self._open(self._redirect_of(address, decision))
+        self._open(self.redirect_of(address, decision))
 
     def _decide(self, address, decision):
-        location = self._redirect_of(address, decision)
+        location = self.redirect_of(address, decision)
         return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query))
 
-    def _redirect_of(self, address, decision):
+    def redirect_of(self, address, decision="approve"):
+        """The address that the browser is sent to in the end; not opened."""
         origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(address))
         page, _ = self._open(address)
         if "username" in page:

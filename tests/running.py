@@ -60,14 +60,16 @@ class Gateway:
     def url(self):
         return f"http://localhost:{self.port}"
 
-    def add_user(self, username, password):
+    def add_user(self, username, password, **changes):
         registry = Registry(f"sqlite:///{self.folder}/data/mcp-server.db")
-        registry.users.add(User(username, username, Passwords(cost=4).hash(password), created_at=time.time()))
+        registry.users.add(User(username, username, Passwords(cost=4).hash(password), created_at=time.time(), **changes))
         registry.close()
 
     def start(self):
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(self.command, cwd=self.folder, env=environment(), stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, env=environment() | {"RUNTIME_DIRECTORY": str(self.folder)}, stdout=log, stderr=log,
+                start_new_session=True)
         return self
 
     def started(self, seconds=PATIENCE):

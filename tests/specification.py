@@ -16,6 +16,13 @@ class Requirement(NamedTuple):
 
 
 REQUIREMENTS: dict[str, Requirement] = {
+    # Real clients: docs/clients.md
+    "RCL-001": Requirement(
+        "MCP authorization",
+        "each client in each era: finds the metadata, registers, a person approves once, tools/list, tools/call; an hour later the next call "
+        "refreshes"),
+    "RCL-002": Requirement("MCP scope challenge", "each client with tools:read alone: a 403, a person approves again, both scopes are kept"),
+    "RCL-003": Requirement("RFC 8252 7.3", "each client by the id of a client that the operator made: the same flow on any loopback port"),
     # Flow
     "FLO-001": Requirement(
         "MCP auth 2025-06-18 to 2026-07-28; guide check list",

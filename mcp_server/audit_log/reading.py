@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from mcp_server.audit_log.chain import LONGEST_LINE, parse
 from mcp_server.audit_log.state import Snapshot
 from mcp_server.errors import GatewayError
 
+TAIL = 262_144
 GZIP = b"\x1f\x8b"
 _ROTATED = re.compile(r"[.-]\d[\d.-]*(\.gz)?")
 
@@ -36,6 +40,26 @@ def in_order(files: Iterable[Path], now: Snapshot | None = None) -> list[Path]:
     known = dict.fromkeys(file.absolute() for file in files)
     found = [(first, file) for file in known if (first := _first_sequence(file, now)) is not None]
     return [file for _, file in sorted(found, key=lambda each: each[0])]
+
+
+def recent(log: Path, most: int) -> list[dict[str, Any]]:
+    """The last records of the file, newest first; only what its last part holds. None where there is no file. Verifies nothing."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
+            tail = stream.read(TAIL).splitlines()
+    except OSError:
+        return []
+    found = (_record(line) for line in reversed(tail))
+    return list(islice((record for record in found if record is not None), most))
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:  # the first line of the part may be half of one
+        return None
+    return record if isinstance(record, dict) and "action" in record else None
 
 
 def lines(files: Iterable[Path], now: Snapshot | None = None) -> Iterator[Line]:

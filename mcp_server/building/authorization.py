@@ -9,6 +9,7 @@ from config import logs
 from config.settings import Settings
 from mcp_server.background import every, sweeping_keys
 from mcp_server.building.foundations import Background, Foundations
+from mcp_server.oauth.administration import Administration
 from mcp_server.oauth.authorization_server import AuthorizationServer
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_assertion import ClientAssertions
@@ -90,9 +91,14 @@ def build_authorization(base: Foundations, fetch: Fetch) -> tuple[AuthorizationS
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
+    grants_in_force = GrantsInForce(state.grants, revocations, tokens_accepted_for=access_tokens.accepted_for, clock=clock)
     built = AuthorizationServices(
         clients=registry.clients, users=registry.users, grants=state.grants,
-        grants_in_force=GrantsInForce(state.grants, revocations, tokens_accepted_for=access_tokens.accepted_for, clock=clock),
+        grants_in_force=grants_in_force,
+        administration=Administration(
+            clients=registry.clients, users=registry.users, initial_access_tokens=registry.initial_access_tokens, grants=grants_in_force,
+            revocations=revocations, digests=digests, audit=audit, clock=clock,
+            tokens_last=settings.refresh_token_lifetime + access_tokens.accepted_for),
         initial_access_tokens=registry.initial_access_tokens, single_use=state.single_use, signing_keys=signing_keys,
         key_records=key_records, access_tokens=access_tokens, revocations=revocations,
         relying_party=_relying_party(base, http, published, accounts),

@@ -12,6 +12,7 @@ from mcp_server.audit import Audit
 from mcp_server.audit_log.chain import Keys
 from mcp_server.audit_log.writer import ChainedFile
 from mcp_server.clock import Clock
+from mcp_server.metrics import Metrics
 from mcp_server.oauth.credentials import Digests
 from mcp_server.storage.open import open_state
 from mcp_server.storage.redis import RedisState
@@ -31,20 +32,27 @@ class Foundations:
     audit: Audit
     digests: Digests
     write_access_line: Callable[[dict[str, Any]], None]
+    metrics: Metrics
 
 
 def lay_foundations(settings: Settings, clock: Clock, log_to: int) -> Foundations:
     """Connects to nothing yet. `log_to` is a file descriptor."""
+    metrics = Metrics()
     return Foundations(
         settings, clock, open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url),
-        Audit(_audit_writer(settings, clock, log_to), clock), Digests(settings.jwt_secret, settings.jwt_secret_previous),
-        logs.line_writer(None, settings.log_format, log_to))
+        Audit(_audit_writer(settings, clock, log_to, metrics), clock), Digests(settings.jwt_secret, settings.jwt_secret_previous),
+        logs.line_writer(None, settings.log_format, log_to), metrics)
 
 
-def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[dict[str, Any]], None]:
+def _audit_writer(settings: Settings, clock: Clock, log_to: int, metrics: Metrics) -> Callable[[dict[str, Any]], None]:
     """JSON whatever LOG_FORMAT says: an audit line is for machines first. A regular file is chained, and nothing else can be."""
     path, write = settings.audit_log_path, logs.line_writer(None, "json", log_to)
     if path is not None:
         keys = Keys(settings.jwt_secret, settings.jwt_secret_previous)
         write = logs.line_writer(path) if path.exists() and not path.is_file() else ChainedFile(path, keys, clock, otherwise=log_to)
-    return lambda record: write({"event": "audit", **record})
+
+    def write_and_count(record: dict[str, Any]) -> None:
+        write({"event": "audit", **record})
+        metrics.audited(record["action"], record["result"])
+
+    return write_and_count

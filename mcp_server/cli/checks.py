@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from config.settings import ConfigurationError, Settings
 from mcp_server.cli.browser import Answer, Http, NotReached
-from mcp_server.cli.output import moment
+from mcp_server.clock import moment
 from mcp_server.deadline import Deadline
 from mcp_server.errors import StoreUnavailable
 from mcp_server.oauth.redirect_uris import LOOPBACK

@@ -16,8 +16,8 @@ from mcp_server.errors import InvalidClientMetadata, InvalidRedirectUri
 from mcp_server.oauth import client_keys, scopes
 from mcp_server.oauth import redirect_uris as rules
 from mcp_server.oauth.models import DEVICE_CODE, PRIVATE_KEY_JWT, SCOPES, Client
+from mcp_server.web.form_values import SERVICENOW_PATHS
 
-SERVICENOW_PATHS = ("/oauth_redirect.do", "/mcp_redirect.do")
 LONGEST_NAME = 200
 _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
 _OWN_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:[!$%&'()+,\-./0-9:;=?@A-Z_a-z~]+")  # no blank, quote, backslash, wildcard or fragment

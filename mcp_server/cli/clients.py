@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from mcp_server.cli import client_metadata, form_values
-from mcp_server.cli.command import Group, record, services
-from mcp_server.cli.duration import Duration, in_words
-from mcp_server.cli.output import as_json, moment, plain, print_json, print_record, print_rows, remark, table
-from mcp_server.cli.stale_clients import stale_clients, unused_since
-from mcp_server.cli.users import end_of_all_tokens
+from mcp_server.cli import client_metadata
+from mcp_server.cli.command import Group, by, record, services
+from mcp_server.cli.duration import Duration
+from mcp_server.cli.output import as_json, plain, print_json, print_record, print_rows, remark, table
+from mcp_server.clock import in_words, moment
 from mcp_server.oauth import client_id_urls
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import DEVICE_CODE, Client
+from mcp_server.web import form_values
 
 DEFAULT_GRANTS = ("authorization_code", "refresh_token")
 NO_PKCE = ("PKCE is not required of this client. Whoever intercepts a code still needs the client secret, but turn PKCE on again once "
@@ -103,27 +103,16 @@ def revoke(client_id: str) -> None:
         _shut_out(client_id)
         return
     client = _existing(client_id)
-    remove_client(client)
-    record("client_revoked", client_id=client_id, client_name=client.client_name)
+    services().administration.remove_client(client, by())
     remark(f"{plain(client.client_name)} is removed, and all of its tokens are revoked.")
 
 
 def _shut_out(client_id: str) -> None:
     """There is nothing to remove: it describes itself elsewhere."""
-    client_id_urls.require_good(client_id)
-    until = end_of_all_tokens()
-    services().revocations.revoke((f"client:{client_id}",), until=until)
-    record("client_revoked", client_id=client_id)
+    until = services().administration.shut_out(client_id, by())
     host = client_id_urls.host_of(client_id)
     remark(f"All tokens of {client_id} are revoked, and it is refused until {moment(until)}. To refuse all clients of {host} for good, take it out "
            "of CIMD_ALLOWED_DOMAINS and restart the server.")
-
-
-def remove_client(client: Client) -> None:
-    """Revoked first: a client that is gone must not leave tokens that work."""
-    built = services()
-    built.revocations.revoke((f"client:{client.client_id}",), until=end_of_all_tokens())
-    built.clients.remove(client.client_id)
 
 
 @clients.command("sweep")
@@ -138,7 +127,8 @@ def sweep(*, older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     ServiceNow registers anew at every connection, as AutoGen-NUMBER-OAuthProvider. This finds the clients that registered
     themselves, have no approval in force and were not used lately. Clients made by an operator are never touched.
     """
-    found = stale_clients(older_than)
+    administration = services().administration
+    found = administration.stale_clients(older_than)
     rows = [{"client_id": client.client_id, "client_name": client.client_name, "created_at": moment(client.created_at),
              "last_used_at": moment(client.last_used_at)} for client in found]
     print_rows(rows, ("client_id", "client_name", "created_at", "last_used_at"), as_json=as_json,
@@ -147,20 +137,9 @@ def sweep(*, older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None:
         return
     if not yes:
         click.confirm(f"Remove these {len(found)} clients?", abort=True, err=True)
-    still = {client.client_id for client in stale_clients(older_than)}  # somebody may have connected while the question stood
-    removed = [client for client in found if client.client_id in still and _swept(client, older_than)]
+    still = {client.client_id for client in administration.stale_clients(older_than)}  # somebody may have connected while the question stood
+    removed = [client for client in found if client.client_id in still and administration.sweep(client, older_than, by())]
     remark(f"{len(removed)} removed." + (f" {len(found) - len(removed)} left: in use again, or gone." if len(removed) < len(found) else ""))
-
-
-def _swept(client: Client, older_than: int) -> bool:
-    """Removed first, and only if it is still unused: a revocation cannot be taken back from a client that is used again."""
-    built = services()
-    if not built.clients.remove_unused(client.client_id, unused_since(older_than)):
-        return False
-    built.revocations.revoke((f"client:{client.client_id}",), until=end_of_all_tokens())
-    record("client_swept", client_id=client.client_id, client_name=client.client_name, last_used_at=moment(client.last_used_at),
-           older_than=in_words(older_than))
-    return True
 
 
 @clients.command("rotate-secret")
@@ -169,14 +148,13 @@ def _swept(client: Client, older_than: int) -> bool:
 @as_json
 def rotate_secret(client_id: str, *, keep_old: bool, as_json: bool) -> None:
     """Give a client another secret, and print it once. Its tokens stay valid."""
-    built, client = services(), _existing(client_id)
+    client = _existing(client_id)
     if not client.client_secret_digests:
         raise click.ClickException(f"This client {'proves itself with a key' if client.has_keys else 'is public'}: it has no secret.")
-    secret = new_secret()
-    former = client.client_secret_digests[:1] if keep_old else ()
-    _replace(replace(client, client_secret_digests=(built.digests.digest("client", secret), *former)))
-    record("client_secret_rotated", client_id=client_id, kept_old=keep_old)
-    print_record({"client_id": client_id, "client_secret": secret, "secrets_in_force": 1 + len(former)}, as_json=as_json, secrets=("client_secret",))
+    secret = services().administration.rotate_secret(client, by(), keep_old=keep_old)
+    if secret is None:
+        raise _gone(client_id)
+    print_record({"client_id": client_id, "client_secret": secret, "secrets_in_force": 1 + keep_old}, as_json=as_json, secrets=("client_secret",))
     if keep_old:
         remark(f"\nThe former secret still works. When ServiceNow has the new one: flask clients update {client_id} --drop-old-secret")
 
@@ -221,7 +199,11 @@ def _existing(client_id: str) -> Client:
 
 def _replace(client: Client) -> None:
     if not services().clients.replace(client):
-        raise click.ClickException(f"There is no client {client.client_id!r} any more.")
+        raise _gone(client.client_id)
+
+
+def _gone(client_id: str) -> click.ClickException:
+    return click.ClickException(f"There is no client {client_id!r} any more.")
 
 
 def _shown(client: Client) -> dict[str, Any]:

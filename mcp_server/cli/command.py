@@ -66,14 +66,15 @@ def services() -> web.Services:
 
 def record(action: str, **details: Any) -> None:
     """One line in the audit log: an operator did this, from this account of the machine."""
-    services().audit.record("operator", action, "success", account=_account(), **details)
+    services().audit.record("operator", action, "success", **by(), **details)
 
 
-def _account() -> str:
+def by() -> dict[str, str]:
+    """Who gives the command: an account of this machine."""
     try:
-        return getpass.getuser()
+        return {"account": getpass.getuser()}
     except (KeyError, OSError):  # a container may run as a number that has no name
-        return f"uid {os.getuid()}"
+        return {"account": f"uid {os.getuid()}"}
 
 
 def tables_are_missing() -> bool:

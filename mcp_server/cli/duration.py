@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from mcp_server.clock import in_words
+
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -26,8 +28,3 @@ class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore] # gene
         if seconds < self._least:
             self.fail(f"{value!r} is no time such as 90m, 12h or 7d, or it is too short: at least {in_words(self._least)}.", param, ctx)
         return seconds
-
-
-def in_words(seconds: int) -> str:
-    unit = next((each for each in ("d", "h") if seconds % _SECONDS[each] == 0), "m")
-    return f"{seconds // _SECONDS[unit]}{unit}"

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from mcp_server.cli.command import Group, record, services
-from mcp_server.cli.output import as_json, moment, plain, print_json, print_record, print_rows, remark
+from mcp_server.cli.output import as_json, plain, print_json, print_record, print_rows, remark
+from mcp_server.clock import moment
 from mcp_server.oauth.key_records import KEPT, PUBLISHED_FIRST, signing
 from mcp_server.oauth.models import SigningKey
 

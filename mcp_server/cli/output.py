@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,13 +12,6 @@ Record = Mapping[str, Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts instead of text for people.")
 ONCE = "shown this once: it is not stored readable"
-
-
-def moment(seconds: float | None) -> str | None:
-    """A time as it is shown: UTC, to the second."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def print_json(value: Any) -> None:

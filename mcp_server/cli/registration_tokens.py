@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from mcp_server.cli.client_metadata import LONGEST_NAME, instance_origin
-from mcp_server.cli.command import Group, record, services
+from mcp_server.cli.command import Group, by, services
 from mcp_server.cli.duration import Duration
-from mcp_server.cli.output import as_json, moment, plain, print_record, print_rows, remark
-from mcp_server.oauth.credentials import new_id, new_secret
+from mcp_server.cli.output import as_json, plain, print_record, print_rows, remark
+from mcp_server.clock import moment
 from mcp_server.oauth.models import InitialAccessToken
 
 registration_tokens = Group("registration-tokens", help="Mint, list and revoke the tokens that let ServiceNow register itself.")
@@ -28,14 +28,9 @@ def mint(*, name: str, expires_in: int, count: int | None, instance: str | None,
     """Make a token, and print it once. Only its digest is stored."""
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise click.BadParameter(f"A name has 1 to {LONGEST_NAME} visible characters.", param_hint="--name")
-    built, secret = services(), new_secret()
-    now = float(int(built.clock()))
-    token = InitialAccessToken(
-        token_id=new_id(), name=name, token_digest=built.digests.digest("initial", secret), created_at=now, expires_at=now + expires_in,
-        uses_left=count, instance=None if instance is None else instance_origin(instance))
-    built.initial_access_tokens.add(token)
-    record("registration_token_minted", token_id=token.token_id, name=name, expires_at=moment(token.expires_at), count=count,
-           instance=token.instance)
+    built = services()
+    token, secret = built.administration.mint(
+        by(), name=name, expires_in=expires_in, count=count, instance=None if instance is None else instance_origin(instance))
     print_record({"token_id": token.token_id, "name": name, "token": secret, "expires_at": moment(token.expires_at), "uses_left": count,
                   "instance": token.instance}, as_json=as_json, secrets=("token",))
     if not as_json:
@@ -61,12 +56,11 @@ def list_tokens(*, as_json: bool) -> None:
 def revoke(token_id: str) -> None:
     """End a token. The clients that it registered stay: flask clients list, flask clients revoke."""
     built = services()
-    name = next((token.name for token in built.initial_access_tokens.all() if token.token_id == token_id), None)
-    if name is None or not built.initial_access_tokens.remove(token_id):
+    token = built.administration.end_initial_access_token(token_id, by())
+    if token is None:
         raise click.ClickException(f"There is no registration token {token_id!r}. flask registration-tokens list shows those there are.")
-    record("registration_token_revoked", token_id=token_id, name=name)
     left = [client.client_id for client in built.clients.all() if client.registered_with == token_id]
-    remark(f"The registration token of {plain(name)} is revoked." + (
+    remark(f"The registration token of {plain(token.name)} is revoked." + (
         f" The clients that it registered stay: {', '.join(left)}" if left else ""))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from config import convert
-from mcp_server.cli import form_values, simulation
+from mcp_server.cli import simulation
 from mcp_server.cli.browser import Http
 from mcp_server.cli.client_metadata import instance_origin
 from mcp_server.cli.command import FAILED, Group, services
@@ -17,6 +17,7 @@ from mcp_server.cli.output import as_json, plain, print_json, print_record
 from mcp_server.cli.servicenow_client import STEPS, ServiceNowClient, Setup
 from mcp_server.cli.simulation import Outcome
 from mcp_server.cli.tools import pairs
+from mcp_server.web import form_values
 
 TITLES = {
     "dynamic_registration": "OAuth 2.1, ServiceNow registers itself (recommended)",

@@ -16,11 +16,10 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from mcp_server.cli import explanations
 from mcp_server.cli.browser import Answer, Form, Http, Page
-from mcp_server.cli.client_metadata import SERVICENOW_PATHS
 from mcp_server.cli.explanations import StepFailed, classification, expect
-from mcp_server.cli.form_values import scopes_typed
 from mcp_server.clock import Clock
 from mcp_server.oauth.redirect_uris import LOOPBACK
+from mcp_server.web.form_values import SERVICENOW_PATHS, scopes_typed
 
 BOTH = {"Accept": "application/json, text/event-stream"}
 INITIALIZE = {"protocolVersion": "2025-06-18", "clientInfo": {"version": "1.0.0", "name": "Servicenow"}, "capabilities": {}}

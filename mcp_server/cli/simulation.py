@@ -11,11 +11,9 @@ import click
 
 from mcp_server.cli import explanations
 from mcp_server.cli.browser import NotReached
-from mcp_server.cli.clients import remove_client
-from mcp_server.cli.command import record, services
+from mcp_server.cli.command import by, record, services
 from mcp_server.cli.explanations import StepFailed
 from mcp_server.cli.servicenow_client import STEPS, Credentials, ServiceNowClient
-from mcp_server.cli.users import remove_user
 from mcp_server.errors import StoreUnavailable
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import User
@@ -70,8 +68,7 @@ def someone_to_sign_in(username: str | None, password: str | None, remarks: list
         yield credentials
     finally:
         for user in made:
-            remove_user(user)
-            record("simulation_user_removed", user_id=user.user_id, username=user.username)
+            services().administration.remove_user(user, by())
 
 
 def _temporary_user() -> tuple[User, str]:
@@ -97,8 +94,7 @@ def remove_simulated_client(client: ServiceNowClient) -> str | None:
     found = services().clients.find(client.client_id) if is_ours(client.client_id) else None
     if found is None:
         return f"The client {client.client_id} stays registered there. On that machine: flask clients revoke {client.client_id}"
-    remove_client(found)
-    record("simulation_client_removed", client_id=found.client_id)
+    services().administration.remove_client(found, by())
     return None
 
 

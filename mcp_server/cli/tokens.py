@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from mcp_server.cli import kill_switches
-from mcp_server.cli.command import Group, record, services
-from mcp_server.cli.output import as_json, moment, print_json, print_record, print_rows, remark
+from mcp_server.cli.command import Group, by, record, services
+from mcp_server.cli.output import as_json, print_json, print_record, print_rows, remark
+from mcp_server.clock import moment
 from mcp_server.errors import InvalidToken
 from mcp_server.oauth import client_id_urls
 from mcp_server.oauth.tokens import LEEWAY
@@ -62,8 +63,8 @@ def revoke(*, token: str | None, client_id: str | None, username: str | None, in
     approves again gets tokens that work. To shut somebody out for good: flask clients revoke, flask users remove.
     """
     given = {"token": token, "client": client_id, "user": username, "instance": instance, "everything": "all" if everything else None}
-    by = {name: value for name, value in given.items() if value is not None}
-    if len(by) != 1:
+    what = {name: value for name, value in given.items() if value is not None}
+    if len(what) != 1:
         raise click.UsageError("Say what to end: a token or grant id, --client, --user, --instance or --all, and one of them only.")
     if token is not None:
         _revoke_one(token, as_json=as_json)
@@ -79,7 +80,7 @@ def revoke(*, token: str | None, client_id: str | None, username: str | None, in
         if not yes:
             click.confirm(f"End all {len(grants)} approvals? Every application stops working until it is approved again.", abort=True, err=True)
             grants = services().grants_in_force.all()  # somebody may have approved while the question stood
-    kill_switches.end(grants, **by)
+    services().administration.end_grants(grants, by(), **what)
     if as_json:
         print_json({"ended": len(grants), "grants": [
             {"grant_id": grant.grant_id, "client_id": grant.client_id, "subject": grant.subject} for grant in grants]})

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from mcp_server.cli.command import Group, record, services
-from mcp_server.cli.output import ONCE, as_json, moment, plain, print_json, print_rows, remark
+from mcp_server.cli.command import Group, by, record, services
+from mcp_server.cli.output import ONCE, as_json, plain, print_json, print_rows, remark
+from mcp_server.clock import moment
 from mcp_server.oauth.credentials import new_id, new_secret
 from mcp_server.oauth.models import User
-from mcp_server.oauth.tokens import LEEWAY
 from mcp_server.web.sign_in_attempts import account_of, attempts
 
 LEAST_CHARACTERS = 12
@@ -77,6 +77,18 @@ def passwd(name: str, *, generate: bool, password_stdin: bool, as_json: bool) ->
     _show_with_password(user, password if generate else None, as_json=as_json)
 
 
+@users.command("operator")
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Not any more.")
+def operator(name: str, *, off: bool) -> None:
+    """Make a person an operator, who may use the console at /operator."""
+    user = existing_user(name)
+    if not services().users.replace(replace(user, operator=not off)):
+        raise _nobody(name)
+    record("user_operator_ended" if off else "user_made_operator", user_id=user.user_id, username=user.username)
+    remark(f"{plain(user.username)} is {'no operator any more' if off else 'an operator now'}.")
+
+
 @users.command("unlock")
 @click.argument("name")
 def unlock(name: str) -> None:
@@ -95,8 +107,7 @@ def remove(name: str, *, yes: bool) -> None:
     user = existing_user(name)
     if not yes:
         click.confirm(f"Remove {user.username}? Every application they approved stops working.", abort=True, err=True)
-    remove_user(user)
-    record("user_removed", user_id=user.user_id, username=user.username)
+    services().administration.remove_user(user, by())
     remark(f"{plain(user.username)} is removed, and what they approved is revoked.")
 
 
@@ -104,11 +115,9 @@ def remove(name: str, *, yes: bool) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Keep a person out, and end all that they have approved."""
-    built, user = services(), _changed(name, disabled=True)
-    # The person first: from then on nothing new is granted, and what was granted is ended here. Not the person's own id: that would outlast `enable`.
-    granted = built.grants_in_force.of_subject(user.user_id)
-    built.grants_in_force.end(granted)
-    record("user_disabled", user_id=user.user_id, username=user.username, grants=len(granted))
+    user = existing_user(name)
+    if not services().administration.disable_user(user, by()):
+        raise _nobody(name)
     remark(f"{plain(user.username)} cannot sign in any more, and what they approved is revoked. To let them in again: flask users enable NAME")
 
 
@@ -116,30 +125,10 @@ def disable(name: str) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Let a disabled person sign in again. What they had approved they approve again."""
-    user = _changed(name, disabled=False)
-    record("user_enabled", user_id=user.user_id, username=user.username)
+    user = existing_user(name)
+    if not services().administration.enable_user(user, by()):
+        raise _nobody(name)
     remark(f"{plain(user.username)} can sign in again.")
-
-
-def _changed(name: str, *, disabled: bool) -> User:
-    built = services()
-    user = built.users.find(name)
-    if user is None or not built.users.replace(replace(user, disabled=disabled)):
-        raise click.ClickException(f"There is no user {name!r}. flask users list shows who there is.")
-    return user
-
-
-def remove_user(user: User) -> None:
-    """Revoked first: a person who is gone must not leave tokens that work."""
-    built = services()
-    built.revocations.revoke((f"user:{user.user_id}",), until=end_of_all_tokens())
-    built.users.remove(user.username)
-
-
-def end_of_all_tokens() -> float:
-    """When nothing that was issued until now is valid any more."""
-    built = services()
-    return built.clock() + built.settings.refresh_token_lifetime + built.settings.access_token_lifetime + LEEWAY
 
 
 def _checked(name: str) -> str:
@@ -151,8 +140,12 @@ def _checked(name: str) -> str:
 def existing_user(name: str) -> User:
     user = services().users.find(name)
     if user is None:
-        raise click.ClickException(f"There is no user {name!r}. flask users list shows who there is.")
+        raise _nobody(name)
     return user
+
+
+def _nobody(name: str) -> click.ClickException:
+    return click.ClickException(f"There is no user {name!r}. flask users list shows who there is.")
 
 
 def _password(*, generate: bool, from_stdin: bool) -> str:

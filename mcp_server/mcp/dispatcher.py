@@ -107,6 +107,10 @@ class Dispatcher:
         method = self._stateless.get(message.method) if isinstance(message, Request) else None
         return method is not None and method.at_once is never
 
+    def known(self, message: Message | Batch) -> str | None:
+        """The method, where it is one of ours; for the log of what is never answered."""
+        return message.method if isinstance(message, Request) and (message.method in self._handshake or message.method in self._stateless) else None
+
     def dispatch(self, message: Message | Batch, delivery: Delivery) -> Reply:
         """The answer to what `jsonrpc.parse` returned.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 SCOPES = ("tools:read", "tools:execute")
 """Every scope that is granted, in the order in which it is shown."""
@@ -124,6 +124,7 @@ class Grant:
 class AuthorizationCode:
     """An authorization code as stored: everything it was issued for, and nothing of the code itself."""
 
+    kind: ClassVar[str] = "authorization_code"
     client_id: str
     redirect_uri: str
     redirect_uri_given: bool
@@ -143,6 +144,7 @@ class DeviceAuthorization:
     They are good until `codes_expire_at`; the record stays until `expires_at`, to tell a late poll from a wrong one.
     """
 
+    kind: ClassVar[str] = "device_code"
     client_id: str
     scope: str
     resource: str

@@ -21,7 +21,7 @@ MOST_CHARACTERS = {
 MOST_CHARACTERS_OTHERWISE = 4096
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
-_ANY_TEXT = frozenset({"state", "username", "password", "user_code", "error_description"})
+_ANY_TEXT = frozenset({"name", "state", "username", "password", "user_code", "error_description"})
 """The client's own, what people type (RFC 6749 appendix A.15, A.16), and what a provider tells them. Every other value is visible ASCII."""
 
 

@@ -26,6 +26,7 @@ from mcp_server.web import bodies, error_handlers, origins, streaming
 from mcp_server.web.bearer import REFUSED
 from mcp_server.web.client_address import counted_as
 from mcp_server.web.methods import EVERY, only
+from mcp_server.web.request_log import outcome_of
 from mcp_server.web.services import Services, services
 from mcp_server.web.streaming import Exchange, Listener
 
@@ -67,6 +68,7 @@ def mcp() -> ResponseReturnValue:
 
 def _beside(built: Services, message: Message | Batch, delivery: Delivery, environ: Mapping[str, Any], facts: RequestFacts) -> Response:
     """The answer to what may take a while."""
+    facts.method = built.dispatcher.known(message)
     session = delivery.session
     log = StreamLog(built.journals, session, built.clock) if session is not None and session.resumable else None
     exchange = delivery.outlet = Exchange(log, message.id if isinstance(message, Request) else None, lost_means_cancelled=log is None)
@@ -95,6 +97,7 @@ def _listener(
 
     def ended(how: str, reply: Reply | None) -> None:
         _tell(facts, reply)
+        built.metrics.call(facts.method or "none", facts.tool, outcome_of(facts) if how == "answered" else how, elapsed() - facts.began)
         built.write_access_line({
             "event": "stream", "request_id": facts.request_id, "ended": how, "duration_ms": round((elapsed() - facts.began) * 1000, 2),
             "client_id": facts.client_id, "user_id": facts.user_id, "mcp_method": facts.method, "tool": facts.tool, **facts.extra})

@@ -17,6 +17,14 @@ def init_app(app: Flask, built: Services) -> None:
 
     ours = [("X-Content-Type-Options", "nosniff"), *([("Strict-Transport-Security", "max-age=31536000")] if secure else [])]
 
+    def counted(asked: Request, facts: RequestFacts, response: Response) -> None:
+        status = response.status_code
+        built.metrics.request(asked.url_rule.rule if asked.url_rule else "none", asked.environ["REQUEST_METHOD"], status)
+        if facts.method is not None and not response.is_streamed:  # a stream is counted when it ends
+            built.metrics.call(facts.method, facts.tool, outcome_of(facts), elapsed() - facts.began)
+        if status == 429:  # noqa: PLR2004
+            built.metrics.limited(asked.blueprint or "none")
+
     @app.before_request
     def begin() -> None:
         current_request.set(RequestFacts(os.urandom(16).hex(), built.client_address.of(request.environ), began=elapsed()))
@@ -40,4 +48,11 @@ def init_app(app: Flask, built: Services) -> None:
             "status": response.status_code, "duration_ms": round((elapsed() - facts.began) * 1000, 2), "source_ip": facts.source_ip,
             "client_id": facts.client_id, "user_id": facts.user_id, "mcp_method": facts.method, "tool": facts.tool, **facts.extra,
         })
+        counted(asked, facts, response)
         return response
+
+
+def outcome_of(facts: RequestFacts) -> str:
+    """How an MCP request was answered, in a word for the metrics."""
+    error = facts.extra.get("mcp_error")
+    return "ok" if error is None else "tool_error" if error == "isError" else "protocol_error"

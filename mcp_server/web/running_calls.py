@@ -41,6 +41,10 @@ class RunningCalls:
             if not self._callers[caller]:
                 del self._callers[caller]
 
+    @property
+    def count(self) -> int:
+        return self._callers.total()
+
     def end_within(self, seconds: float) -> None:
         """Nothing that runs now may take longer than this."""
         for deadline in self._deadlines:

@@ -16,6 +16,8 @@ from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
 from mcp_server.mcp.server import Server
 from mcp_server.mcp.tool import ToolRegistry
+from mcp_server.metrics import Metrics
+from mcp_server.oauth.administration import Administration
 from mcp_server.oauth.authorize_endpoint import AuthorizeEndpoint
 from mcp_server.oauth.client_configuration_endpoint import ClientConfigurationEndpoint
 from mcp_server.oauth.credentials import Digests, Passwords
@@ -55,6 +57,7 @@ class AuthorizationServices:
     users: UserStore
     grants: GrantStore
     grants_in_force: GrantsInForce
+    administration: Administration
     initial_access_tokens: InitialAccessTokenStore
     single_use: SingleUseStore
     signing_keys: SigningKeys
@@ -101,10 +104,11 @@ class Services(AuthorizationServices, McpServices):
     allowed_origins: frozenset[str]
     local: bool
     mcp_limit: Limit
+    metrics: Metrics
+    calls: RunningCalls
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
-    calls: RunningCalls = field(default_factory=RunningCalls)
 
     def start(self) -> None:
         """Begin the background work of this worker: following the revocations and the keys, sweeping what has expired."""

@@ -12,7 +12,7 @@ from playwright.sync_api import expect, sync_playwright
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA
 from tests.browser.client_application import ClientApplication
-from tests.browser.visitor import PASSWORD, USERNAME, Visitor
+from tests.browser.visitor import OPERATOR, PASSWORD, USERNAME, Visitor
 from tests.running import Gateway
 from tests.servers import program
 
@@ -42,9 +42,10 @@ def chromium():
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory):
     built = Gateway(tmp_path_factory.mktemp("gateway"))
-    built.configured(RATE_LIMIT_OAUTH_MAX=0)
+    built.configured(RATE_LIMIT_OAUTH_MAX=0, AUDIT_LOG_PATH=built.folder / "audit.log")
     try:
         built.started().add_user(USERNAME, PASSWORD)
+        built.add_user(OPERATOR, PASSWORD, operator=True)
         yield built
     finally:
         built.stop()
@@ -137,6 +138,7 @@ def every_page(gateway, client, somebody):
         visitor.sees("You are signed out")
         yield "signed out"
         yield from _devices(visitor, client, somebody)
+        yield from _console(visitor, client)
         page.goto(f"/oauth/authorize?{urlencode({'client_id': 'unknown'})}")
         yield "unknown client"
         page.goto("/nothing")
@@ -187,3 +189,32 @@ def _devices(visitor, client, somebody):
     visitor.refuse()
     visitor.sees("Refused")
     yield "device refused"
+
+
+def _console(visitor, client):
+    page = visitor.page
+    visitor.signs_out()
+    page.goto("/")
+    visitor.sees("This is an MCP server")
+    yield "front page"
+    client.register("<b>A client</b> with a name")
+    visitor.opens_the_console()
+    yield "console"
+    page.goto("/")
+    visitor.sees("Connect ServiceNow")
+    yield "how to connect"
+    for section, heading in (("clients", "Clients"), ("grants", "Approvals"), ("registration-tokens", "Registration tokens"), ("people", "People"),
+                             ("events", "Events")):
+        page.goto(f"/operator/{section}")
+        visitor.sees(heading)
+        yield f"console, {section}"
+    page.goto("/operator/clients")
+    page.get_by_role("button", name="Revoke").first.click()
+    visitor.sees("Revoke “.*”")
+    yield "console, a question"
+    page.get_by_role("link", name="Go back, change nothing").click()
+    visitor.sees("Clients")
+    page.goto("/operator/registration-tokens")
+    visitor.makes_a_registration_token("somebody")
+    yield "console, a secret"
+    visitor.signs_out()

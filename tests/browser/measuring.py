@@ -64,13 +64,20 @@ def outline_of_the_focused(page):
 
 
 def what_sticks_out(page):
-    """Texts and controls that reach over the sides of the window; the page itself where it scrolls sideways."""
+    """Texts and controls that reach over the sides of the window; the page itself where it scrolls sideways.
+
+    A table may scroll within its own frame (WCAG 2.2 §1.4.10): then the frame is what must not stick out.
+    """
     return _measure(page, """
         const wide = document.documentElement.clientWidth, range = document.createRange();
         const outside = rectangles => [...rectangles].some(({ left, right }) => left < 0 || right > wide + 0.5);
         const rectangles = text => { range.selectNodeContents(text); return range.getClientRects() };
-        return [...texts().filter(text => outside(rectangles(text))).map(text => text.data.trim().slice(0, 60)),
-                ...controls().filter(control => outside(control.getClientRects())).map(control => control.outerHTML.slice(0, 60)),
+        const framed = element => element.closest('.scroll') !== null;
+        const frames = [...document.querySelectorAll('.scroll')].filter(frame => outside(frame.getClientRects()));
+        const free = texts().filter(text => !framed(text.parentElement)), pressed = controls().filter(control => !framed(control));
+        return [...frames.map(() => 'the frame of a table'),
+                ...free.filter(text => outside(rectangles(text))).map(text => text.data.trim().slice(0, 60)),
+                ...pressed.filter(control => outside(control.getClientRects())).map(control => control.outerHTML.slice(0, 60)),
                 ...(document.documentElement.scrollWidth > wide ? ['the page scrolls sideways'] : [])];""")
 
 

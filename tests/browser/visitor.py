@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import expect
 
 USERNAME, PASSWORD = "ada", "correct horse battery staple"
+OPERATOR = "grace"
 SITE = " \u2013 MCP gateway"  # ends every title
 PATIENCE = 10_000  # milliseconds
 EXPECTED_STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
@@ -63,6 +64,23 @@ class Visitor:
         self.page.get_by_label("User name").fill(username)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Sign in").click()
+
+    def signs_out(self):
+        self.page.goto("/logout")
+        self.page.get_by_role("button", name="Sign out").click()
+        self.sees("You are signed out")
+
+    def opens_the_console(self):
+        self.page.goto("/operator")
+        self.sign_in(username=OPERATOR)
+        self.sees("Overview")
+
+    def makes_a_registration_token(self, name):
+        """Returns it."""
+        self.page.get_by_label("For whom").fill(name)
+        self.page.get_by_role("button", name="Make a token").click()
+        self.sees("The initial access token for")
+        return self.page.locator(".secret").inner_text()
 
     def is_asked_and_signs_in(self, **changes):
         self.is_asked(**changes)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mcp_server.cli import clients as commands
+from mcp_server.oauth.administration import Administration
 from mcp_server.oauth.models import Client, Grant
 
 DAY = 86400
@@ -138,14 +139,14 @@ def test_a_client_that_is_used_while_the_question_stands_stays(*, machine, add, 
 
 def test_a_client_that_is_used_at_the_moment_of_its_removal_stays(machine, add, sweep, left, monkeypatch):
     add("back")
-    known = commands.stale_clients
+    known = Administration.stale_clients
 
-    def used_right_after(older_than):
-        found = known(older_than)
+    def used_right_after(administration, older_than):
+        found = known(administration, older_than)
         machine.services.clients.touch("back", time.time())
         return found or [replace(machine.services.clients.find("back"), last_used_at=None)]
 
-    monkeypatch.setattr(commands, "stale_clients", used_right_after)
+    monkeypatch.setattr(Administration, "stale_clients", used_right_after)
     sweep("--yes")
     assert left() == {"back"}
     assert not machine.services.revocations.any_revoked(("client:back",))

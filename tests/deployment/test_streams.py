@@ -253,7 +253,7 @@ def test_how_a_stream_ended_is_logged(gateway):
     before = len(gateway.events())
     stream.close()
     [ended] = until(lambda: [event for event in gateway.events()[before:] if event.get("event") == "stream"], "the stream is logged")
-    assert ended["ended"] == "cancelled"
+    assert (ended["ended"], ended["mcp_method"]) == ("cancelled", "subscriptions/listen")
 
 
 def test_one_caller_can_hold_only_so_many_streams_and_others_are_not_disturbed(tmp_path, opened):

@@ -165,27 +165,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
         raise InvalidGrant(CODE_REFUSED, detail="unknown, expired or of another client")
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Use the code up, now that everything was checked, and before the tokens are made.
-
-        So a code can be lost to a failure in between, which is the right trade against being used twice.
-        """
+        """Use the code up, now that everything was checked."""
         stored: StoredCode = self.request.authorization_code
-        parts, code, client = self.parts, stored.model, self.request.client.model
+        parts = self.parts
         resources.require_ours(self.request.parameters.resources, parts.issuer)
-        grant = parts.in_force(code.grant_id)
-        if grant is None:
-            raise InvalidGrant(CODE_REFUSED, detail="the person or the grant is gone")
-        if code.claimed or not parts.codes.claim(stored.digest, parts.clock()):
-            self._revoke_after_replay(code)
-            raise InvalidGrant(CODE_REFUSED, detail="replayed")
-        grant = parts.used(grant)
-        refresh_token = parts.add_refresh_token(grant) if "refresh_token" in client.grant_types else None
-        parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=code.subject,
-                           grant_type=self.GRANT_TYPE, grant_id=code.grant_id, scope=code.scope)
-        return 200, parts.token_response(grant, scope=code.scope, refresh_token=refresh_token), []
-
-    def _revoke_after_replay(self, code: AuthorizationCode) -> None:
-        """An otherwise valid replay: client and verifier were right, so the code was stolen or the client is broken (OAuth 2.1 §7.5.3)."""
-        self.parts.revoke_grant(code.grant_id, last_refresh=self.parts.clock() + self.parts.refresh_lifetime)
-        self.parts.audit.record("security", "authorization_code_replayed", "denied", client_id=code.client_id, user_id=code.subject,
-                                grant_id=code.grant_id)
+        return 200, parts.redeem(
+            stored.model, self.request.client.model, self.GRANT_TYPE, claim=lambda: parts.codes.claim(stored.digest, parts.clock()),
+            refused=CODE_REFUSED), []

@@ -68,23 +68,9 @@ class DeviceCodeGrant(AuthlibDeviceCodeGrant):
             raise SlowDown("That was too soon. Wait five seconds longer than before, from now on.")
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Use the approval up, now that everything was checked, and before the tokens are made (as for an authorization code)."""
+        """Use the approval up, all being checked. A device stops asking when it has its tokens: who asks again has stolen the code."""
         stored: StoredDevice = self.request.credential
-        parts, device, client = self.parts, stored.model, self.request.client.model
-        grant = parts.in_force(device.grant_id)
-        if grant is None:
-            raise InvalidGrant(REFUSED, detail="the person or the grant is gone")
-        if device.claimed or not parts.devices.claim(stored.digest, parts.clock()):
-            self._revoke_after_replay(device)
-            raise InvalidGrant(REFUSED, detail="replayed")
-        grant = parts.used(grant)
-        refresh_token = parts.add_refresh_token(grant) if "refresh_token" in client.grant_types else None
-        parts.audit.record("oauth", "token_issued", "success", client_id=client.client_id, user_id=device.subject,
-                           grant_type=self.GRANT_TYPE, grant_id=device.grant_id, scope=device.scope)
-        return 200, parts.token_response(grant, scope=device.scope, refresh_token=refresh_token), []
-
-    def _revoke_after_replay(self, device: DeviceAuthorization) -> None:
-        """The device stops asking when it has its tokens: somebody else has its code, and may have been the first (OAuth 2.1 §7.5.3)."""
-        self.parts.revoke_grant(device.grant_id, last_refresh=self.parts.clock() + self.parts.refresh_lifetime)
-        self.parts.audit.record("security", "device_code_replayed", "denied", client_id=device.client_id, user_id=device.subject,
-                                grant_id=device.grant_id)
+        parts = self.parts
+        return 200, parts.redeem(
+            stored.model, self.request.client.model, self.GRANT_TYPE, claim=lambda: parts.devices.claim(stored.digest, parts.clock()),
+            refused=REFUSED), []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
-from mcp_server.errors import StoreUnavailable
+from mcp_server.errors import InvalidGrant, StoreUnavailable
 from mcp_server.oauth.credentials import Digests, new_secret
-from mcp_server.oauth.models import Client, Grant, RefreshToken
+from mcp_server.oauth.models import AuthorizationCode, Client, DeviceAuthorization, Grant, RefreshToken
 from mcp_server.oauth.ports import AuthorizationCodeStore, DeviceAuthorizationStore, GrantStore, RefreshTokenStore, UserStore
 from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.tokens import AccessTokens
+
+Approval: TypeAlias = AuthorizationCode | DeviceAuthorization
+"""What a person said yes to and a client now redeems."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,25 @@ class GrantParts:
             if user is None or user.disabled:
                 return False
         return not self.revocations.any_revoked((grant.grant_id, f"client:{grant.client_id}", f"user:{grant.subject}"))
+
+    def redeem(self, approval: Approval, client: Client, grant_type: str, *, claim: Callable[[], bool], refused: str) -> dict[str, Any]:
+        """The token response for an approval that is otherwise in order. Raises InvalidGrant with the text `refused`.
+
+        It is used up before the tokens are made, so it can be lost to a failure in between: the right trade against being used twice.
+        A replay ends the grant: client and proof were right, so the code was stolen or the client is broken (OAuth 2.1 §7.5.3).
+        """
+        grant = self.in_force(approval.grant_id)
+        if grant is None:
+            raise InvalidGrant(refused, detail="the person or the grant is gone")
+        whose = {"client_id": client.client_id, "user_id": approval.subject, "grant_id": approval.grant_id}
+        if approval.claimed or not claim():
+            self.revoke_grant(approval.grant_id, last_refresh=self.clock() + self.refresh_lifetime)
+            self.audit.record("security", f"{approval.kind}_replayed", "denied", **whose)
+            raise InvalidGrant(refused, detail="replayed")
+        grant = self.used(grant)
+        refresh_token = self.add_refresh_token(grant) if "refresh_token" in client.grant_types else None
+        self.audit.record("oauth", "token_issued", "success", **whose, grant_type=grant_type, scope=approval.scope)
+        return self.token_response(grant, scope=approval.scope, refresh_token=refresh_token)
 
     def until(self, ends_at: float, now: float) -> float:
         """When a grant ends that was used now, and has to end at `ends_at`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_server.cli.client_metadata import SERVICENOW_PATHS
 from mcp_server.oauth.models import SCOPES, Client
 from mcp_server.web.services import Services
 
+SERVICENOW_PATHS = ("/oauth_redirect.do", "/mcp_redirect.do")
+"""Where an instance takes codes."""
 MANAGE_SERVERS = "All > AI Agent Studio > Settings > Manage MCP Servers > New"
 NEWER_MENU = "Brazil and late Australia: Settings > Manage Model Contextual Protocol (MCP) Servers > View, then New beside MCP Servers"
 REGISTRATION_TOKEN = "Authentication Token for Client Registration"  # noqa: S105 -- the name of a field
