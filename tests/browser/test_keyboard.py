@@ -60,10 +60,10 @@ def test_tab_reaches_every_control_and_shows_where_it_is(new_visitor, every_page
     visitor = new_visitor(color_scheme=scheme)
     page = visitor.page
     for name in every_page(visitor):
-        controls = page.locator("a, button, input:not([type=hidden])").all()
+        controls = page.locator("a, button, select, input:not([type=hidden]), [tabindex='0']").all()
         page.evaluate("document.activeElement.blur()")
-        page.locator("h1").click()
-        page.keyboard.press("Shift+Tab")  # nothing stands before the heading: the next Tab begins at the top
+        page.locator(".brand").click()
+        page.keyboard.press("Shift+Tab")  # nothing stands before it: the next Tab begins at the top
         page.evaluate("document.activeElement.blur()")
         for control in controls:
             page.keyboard.press("Tab")
