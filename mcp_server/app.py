@@ -21,6 +21,9 @@ from mcp_server.audit_log.chain import Keys
 from mcp_server.audit_log.writer import ChainedFile
 from mcp_server.background import every, once, sweeping, sweeping_keys
 from mcp_server.clock import Clock, wall_clock
+from mcp_server.knowledge.base import KnowledgeBase
+from mcp_server.knowledge.ports import Embedder
+from mcp_server.knowledge.searching import SearchableKnowledge
 from mcp_server.llm.open import open_model
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.announcing import announce
@@ -74,9 +77,10 @@ from mcp_server.outbound.provider_http import ProviderHttp
 from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
 from mcp_server.storage.limits import limiter_options
-from mcp_server.storage.open import open_state
+from mcp_server.storage.open import open_knowledge, open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import SHIPPED, build_tools
+from mcp_server.tools.knowledge_resources import ArticleResources, telling
 from mcp_server.tools.operator_files import OperatorFiles
 from mcp_server.tools.taxonomy_resources import taxonomy_resources
 from mcp_server.web import (
@@ -104,7 +108,7 @@ INSTRUCTIONS = (
     "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
-FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS, TASKS_SECONDS = 1.0, 2.0, 60, 1.0
+FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS, TASKS_SECONDS, KNOWLEDGE_SECONDS = 1.0, 2.0, 60, 1.0, 2.0
 LISTEN_SECONDS = 0.05
 
 GRANTS: tuple[tuple[type, list[Any]], ...] = (
@@ -128,7 +132,7 @@ NOTHING_MORE = More()
 
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE,
+    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE, embedder: Embedder | None = None,
 ) -> Flask:
     """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
 
@@ -141,7 +145,9 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
+    built = build_services(
+        settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more,
+        embedder=embedder)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
@@ -159,7 +165,7 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None = None,
-    config: Path = CONFIG, more: More = NOTHING_MORE,
+    config: Path = CONFIG, more: More = NOTHING_MORE, embedder: Embedder | None = None,
 ) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
     audit = Audit(_audit_writer(settings, clock, log_to), clock)
@@ -199,7 +205,9 @@ def build_services(
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
     files = OperatorFiles.read(config, SHIPPED)
-    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
+    corpus, index = open_knowledge(settings.knowledge_url, settings.knowledge_path)
+    knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock), index, corpus, embedder)
+    tools = ToolRegistry((*build_tools(model, files.taxonomy, knowledge.search, files.tools), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)
@@ -210,7 +218,7 @@ def build_services(
     served = Server(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
         RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
-        ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
+        ResourceRegistry((taxonomy_resources(files.taxonomy), ArticleResources(index, clock), *more.resources)),
         tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
     return Services(
         settings=settings, clock=clock, audit=audit, state=state, registry=registry,
@@ -242,9 +250,10 @@ def build_services(
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
-        tools=tools, model=model, write_access_line=write_access_line,
+        tools=tools, model=model, knowledge=knowledge, write_access_line=write_access_line,
         background=(once(lambda: announce(served, state.listings, clock())), every(FOLLOW_SECONDS, revocations.follow),
                     every(KEYS_SECONDS, signing_keys.follow), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
+                    every(KNOWLEDGE_SECONDS, telling(index, state.listings, served.changes, clock)),
                     every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit))))
 
 

@@ -6,13 +6,14 @@ ServiceNow knows user criteria and roles; this server knows clients, subjects an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mcp_server.knowledge.documents import EVERYBODY, Document, Kind, Readers
+from mcp_server.knowledge.documents import Document, Kind, Readers
 
 UNSAID = "does not say who may read it"
-UNMAPPED = "is restricted, and config/knowledge.yaml does not say whom of the callers that means"
+_NAMED = re.compile(r"(.*) \[([^\[\]]*)\]", re.DOTALL)
 Labels = frozenset[str]
 
 
@@ -22,6 +23,11 @@ class Container:
 
     can_read: tuple[str, ...] = ()
     cannot_read: tuple[str, ...] = ()
+
+
+UNREAD = Container(cannot_read=("user criteria that could not be read from the instance",))
+"""Stands under ANY_CONTAINER when the table of restrictions could not be read: then only what is mapped can be shown."""
+ANY_CONTAINER = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +53,39 @@ class Policy:
         said = document.restriction
         if not said.known and of_base is None:
             return UNSAID
-        contained = containers.get(document.kind, {}).get(base[1] or document.id) if of_base is None else None
+        contained = _container(containers.get(document.kind, {}), base[1] or document.id) if of_base is None else Container()
         groups = [labels for labels in (self.kinds.get(document.kind), of_base) if labels is not None]
-        of_container = contained.can_read if contained else ()
-        for names, mapped in ((said.can_read, self.user_criteria), (of_container, self.user_criteria), (said.roles, self.roles)):
-            if names:
-                groups.append(frozenset().union(*(mapped.get(name.casefold(), frozenset()) for name in names)))
-        kept_out = [self.user_criteria.get(name.casefold()) for name in (*said.cannot_read, *(contained.cannot_read if contained else ()))]
-        if not all(groups) or None in kept_out:
-            return UNMAPPED
-        excluded = frozenset().union(*(labels for labels in kept_out if labels))
-        if EVERYBODY in excluded:
-            return UNMAPPED
-        return Readers(tuple(dict.fromkeys(groups)) or Readers().all_of, excluded)
+        for names, table in ((said.can_read, self.user_criteria), (contained.can_read, self.user_criteria), (said.roles, self.roles)):
+            labels = frozenset[str]().union(*(_mapped(table, name) or frozenset() for name in names))
+            if names and not labels:
+                return _unmapped(names)
+            groups += [labels] if names else []
+        kept_out = {name: _mapped(self.user_criteria, name) for name in (*said.cannot_read, *contained.cannot_read)}
+        if unmapped := [name for name, labels in kept_out.items() if labels is None]:
+            return _unmapped(unmapped)
+        return Readers(tuple(dict.fromkeys(groups)) or Readers().all_of, frozenset().union(*(labels for labels in kept_out.values() if labels)))
 
 
-def split_names(text: str) -> tuple[str, ...]:
-    """A list as ServiceNow writes one."""
-    return tuple(name for part in text.split(",") if (name := part.strip()))
+def _container(containers: Mapping[str, Container], each: str) -> Container:
+    return containers.get(each) or containers.get(ANY_CONTAINER) or Container()
 
+
+def named(stored: str, shown: str) -> tuple[str, ...]:
+    """A list as ServiceNow writes one, each as "name [id]" where both are known."""
+    ids, names = ([part.strip() for part in text.split(",") if part.strip()] for text in (stored, shown))
+    if ids == names or len(ids) != len(names):
+        return tuple(ids)
+    return tuple(f"{name} [{each}]" for each, name in zip(ids, names, strict=True))
+
+
+def _mapped(table: Mapping[str, Labels], name: str) -> Labels | None:
+    """By the name or the id, without regard to case."""
+    parts = _NAMED.fullmatch(name)
+    known = (table.get(each.casefold()) for each in ((parts[1], parts[2]) if parts else (name,)))
+    return next((labels for labels in known if labels is not None), None)
+
+
+def _unmapped(names: Iterable[str]) -> str:
+    parts = [_NAMED.fullmatch(name) for name in names]
+    shown = [part[1] if part else name for part, name in zip(parts, names, strict=True)]
+    return f"is restricted by {', '.join(shown)[:200]}, which config/knowledge.yaml does not map"

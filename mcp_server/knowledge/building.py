@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+import orjson
+
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ContextTooLong, KnowledgeRefused
@@ -15,8 +17,8 @@ from mcp_server.errors import ContextTooLong, KnowledgeRefused
 from .access import Container, Policy
 from .batches import batched
 from .chunks import embedded_text, passages_of
-from .documents import Document, Kind, Readers
-from .ports import Embedder, Index, IndexState, VectorModel
+from .documents import ANYBODY, Document, Kind, Readers
+from .ports import Embedder, Index, IndexState, VectorModel, Where
 
 BATCH = 32
 """Texts of one request to the model."""
@@ -25,6 +27,7 @@ AT_ONCE = 256
 """Documents whose vectors are looked up together."""
 SHORTEST = 40
 """Characters; what is shorter is not halved to make it fit."""
+MOST_CHANGED = 500
 Vector = Sequence[float]
 Progress = Callable[[str, int, int], None]
 """Told the stage, how many are done and how many there are."""
@@ -56,6 +59,7 @@ class Builder:
         if model is not None:
             self._embed_missing(model, progress)
         total, used = self._corpus.count(), set[str]()
+        before, changed = self._shown_before(), list[str]()
         with self._index.writing(model, self._clock()) as writer:
             done = 0
             for documents in batched(self._readable(left_out), AT_ONCE):
@@ -66,9 +70,11 @@ class Builder:
                 for (document, readers), passages, own in zip(documents, texts, digests, strict=True):
                     writer.add(document, readers, passages, None if model is None else [known[digest] for digest in own])
                     used.update(own)
+                    if readers.admit(ANYBODY) and before.get(document.number, "") not in ("", _digest(document)):
+                        changed.append(document.number)
                 done += len(documents)
                 progress("Writing the index", done, total - sum(left_out.values()))
-            state = writer.publish(dict(left_out))
+            state = writer.publish(dict(left_out), changed[:MOST_CHANGED])
         if model is not None:
             self._corpus.forget_vectors_but(model, used)
         return state
@@ -81,6 +87,16 @@ class Builder:
                 left_out[f"{document.kind} {readers}"] += 1
             else:
                 yield document, readers
+
+    def _shown_before(self) -> dict[str, str]:
+        """Digests of the articles that everybody may read, as they are searched now."""
+        found: dict[str, str] = {}
+        where, after = Where("article", ANYBODY, self._clock()), ""
+        with self._index.reading() as view:
+            while view is not None and (page := view.page(after, AT_ONCE, where)):
+                found |= {document.number: _digest(document) for document in page}
+                after = page[-1].number
+        return found
 
     def _known(self, model: VectorModel | None, digests: Sequence[Sequence[str]]) -> Mapping[str, Vector]:
         if model is None:
@@ -136,6 +152,10 @@ class Builder:
             return None
         made = self._embedder.embed(["Which model answers?"], Deadline.after(BATCH_SECONDS)).model
         return VectorModel(made.name, made.dimensions, made.digest)
+
+
+def _digest(document: Document) -> str:
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def digest_of(text: str) -> str:

@@ -113,7 +113,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What a generation holds. `left_out`: by reason, how many documents nobody may be shown."""
+    """What a generation holds. `left_out`: by reason, how many documents nobody may be shown.
+
+    `changed`: numbers of articles that everybody may read and that are not as the generation before had them; the first MOST_CHANGED.
+    """
 
     generation: str
     built_at: float
@@ -121,6 +124,7 @@ class IndexState:
     passages: int
     model: VectorModel | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    changed: Sequence[str] = ()
 
 
 class View(Protocol):
@@ -157,7 +161,7 @@ class Writer(Protocol):
     """A new generation that nobody sees yet."""
 
     def add(self, document: Document, readers: Readers, passages: Sequence[str], vectors: Sequence[Sequence[float]] | None) -> None: ...
-    def publish(self, left_out: Mapping[str, int]) -> IndexState:
+    def publish(self, left_out: Mapping[str, int], changed: Sequence[str]) -> IndexState:
         """From now on it is the one that is searched, everywhere and as a whole."""
 
 
@@ -170,3 +174,5 @@ class Index(Protocol):
     def writing(self, model: VectorModel | None, built_at: float) -> AbstractContextManager[Writer]: ...
     def clear(self) -> None:
         """No generation any more."""
+
+    def close(self) -> None: ...

@@ -246,7 +246,7 @@ class _FileWriter:
     def add(self, document: Document, readers: Readers, passages: Sequence[str], vectors: Sequence[Sequence[float]] | None) -> None:
         self._shelves[document.kind].add(document, readers, passages, vectors)
 
-    def publish(self, left_out: Mapping[str, int]) -> IndexState:
+    def publish(self, left_out: Mapping[str, int], changed: Sequence[str]) -> IndexState:
         for shelf in self._shelves.values():
             shelf.finish()
         self._codes.store(self._connection)
@@ -255,7 +255,7 @@ class _FileWriter:
         self._connection.close()
         counts: dict[str, int] = {kind: shelf.documents for kind, shelf in self._shelves.items()}
         passages = sum(shelf.passages for shelf in self._shelves.values())
-        state = IndexState(self._generation, self._built_at, counts, passages, self._model, left_out)
+        state = IndexState(self._generation, self._built_at, counts, passages, self._model, left_out, tuple(changed))
         (self._folder / "state.json").write_bytes(packed_state(state))
         for path in self._folder.iterdir():
             _sync(path)

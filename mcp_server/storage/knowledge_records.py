@@ -43,4 +43,4 @@ def packed_state(state: IndexState) -> bytes:
 def unpacked_state(body: bytes | str) -> IndexState:
     values: Mapping[str, Any] = orjson.loads(body)
     model = values["model"]
-    return IndexState(**{**values, "model": VectorModel(**model) if model else None})
+    return IndexState(**{**values, "model": VectorModel(**model) if model else None, "changed": tuple(values["changed"])})

@@ -12,6 +12,7 @@ from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
+from mcp_server.knowledge.base import KnowledgeBase
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
@@ -89,6 +90,7 @@ class Services:
     journals: Journals
     tools: ToolRegistry
     model: LanguageModel
+    knowledge: KnowledgeBase
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
@@ -113,6 +115,7 @@ class Services:
         self.stops.clear()
         self.state.close()
         self.registry.close()
+        self.knowledge.close()
 
 
 def services() -> Services:
