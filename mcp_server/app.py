@@ -207,7 +207,7 @@ def build_services(
     files = OperatorFiles.read(config, SHIPPED)
     corpus, index = open_knowledge(settings.knowledge_url, settings.knowledge_path)
     knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock), index, corpus, embedder)
-    tools = ToolRegistry((*build_tools(model, files.taxonomy, knowledge.search, files.tools), *more.tools), settings.tool_output_limit)
+    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools, knowledge=knowledge.search), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)

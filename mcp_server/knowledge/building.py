@@ -6,13 +6,14 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import orjson
 
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
-from mcp_server.errors import ContextTooLong, KnowledgeRefused
+from mcp_server.errors import ContextTooLong, KnowledgeRefused, StoreUnavailable
 
 from .access import Container, Policy
 from .batches import batched
@@ -92,7 +93,7 @@ class Builder:
         """Digests of the articles that everybody may read, as they are searched now."""
         found: dict[str, str] = {}
         where, after = Where("article", ANYBODY, self._clock()), ""
-        with self._index.reading() as view:
+        with suppress(StoreUnavailable), self._index.reading() as view:  # a damaged one is about to be replaced
             while view is not None and (page := view.page(after, AT_ONCE, where)):
                 found |= {document.number: _digest(document) for document in page}
                 after = page[-1].number

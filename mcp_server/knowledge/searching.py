@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
@@ -36,44 +37,40 @@ class SearchableKnowledge:
             raise ValueError(f"no such filter: {', '.join(sorted(unknown))}")
         where = Where(kind, reader, self._clock(), {name: value for name, value in (filters or {}).items() if value})
         most = max(1, min(limit, MOST_LIMIT))
+        vector, degraded = self._vector(query, kind, deadline)
         with self._index.reading() as view:
             if view is None or not view.state.documents.get(kind):
                 return Found(empty=True)
             lists: dict[str, Sequence[Match]] = {"lexical": view.lexical(words_of(query), where, most * MATCHES, deadline)}
-            nearest, degraded = self._nearest(view, query, where, most * MATCHES, deadline)
-            if nearest is not None:
-                lists["vectors"] = nearest
+            if vector is not None:
+                try:
+                    lists["vectors"] = view.nearest(*vector, where, most * MATCHES, deadline)
+                except KnowledgeRefused as error:
+                    degraded = f"Only words were compared. {error.message}"
             hits = _hits(view, where, lists, most)
             empty = not hits and not view.count(Where(kind, reader, where.now))
-        return Found(hits, "lexical" if nearest is None else "lexical+vectors", degraded, empty)
+        return Found(hits, "lexical+vectors" if "vectors" in lists else "lexical", degraded, empty)
 
     def find(self, kind: Kind, number: str, *, reader: Reader = ANYBODY) -> Document | None:
         with self._index.reading() as view:
             return view.find(number, Where(kind, reader, self._clock())) if view else None
 
-    def _nearest(self, view: View, query: str, where: Where, most: int, deadline: Deadline) -> tuple[list[Match] | None, str]:
-        """None where no vectors can be compared; and why, if there are some."""
-        if view.state.model is None:
-            return None, ""
+    def _vector(self, query: str, kind: Kind, deadline: Deadline) -> tuple[tuple[list[float], VectorModel] | None, str]:
+        """The vector of the question, and what made it; or why there is none although the index has some. Nothing of the index is held meanwhile."""
+        with self._index.reading() as view:
+            if view is None or view.state.model is None or not view.state.documents.get(kind):
+                return None, ""
         if self._embedder is None:
             return None, "No embedding model is configured: only words were compared."
+        soon = Deadline(min(deadline.at, deadline.clock() + QUESTION_SECONDS), deadline.clock, deadline.patient)
         try:
-            vector, model = self._vector(query, deadline)
-            return list(view.nearest(vector, model, where, most, deadline)), ""
-        except KnowledgeRefused as error:
-            return None, f"Only words were compared. {error.message}"
+            made = self._embedder.embed([query[:MOST_CHARACTERS]], soon)
         except ModelError as error:
             return None, f"Only words were compared: the embedding model does not answer. {error.message}"
-
-    def _vector(self, query: str, deadline: Deadline) -> tuple[list[float], VectorModel]:
-        if self._embedder is None:
-            raise KnowledgeRefused
-        soon = Deadline(min(deadline.at, deadline.clock() + QUESTION_SECONDS), deadline.clock, deadline.patient)
-        made = self._embedder.embed([query[:MOST_CHARACTERS]], soon)
         vector = [float(number) for number in made.vectors[0]]
         if not all(map(math.isfinite, vector)):
-            raise KnowledgeRefused("The embedding model made a vector with numbers that are none.")
-        return vector, VectorModel(made.model.name, made.model.dimensions, made.model.digest)
+            return None, "Only words were compared: the embedding model made a vector that is none."
+        return (vector, VectorModel(made.model.name, made.model.dimensions, made.model.digest)), ""
 
 
 def _hits(view: View, where: Where, lists: Mapping[str, Sequence[Match]], most: int) -> list[Hit]:
@@ -86,3 +83,16 @@ def _hits(view: View, where: Where, lists: Mapping[str, Sequence[Match]], most: 
     return [
         Hit(documents[each.key], round(each.score, 4), passage, each.ranks, each.similarity)
         for each, passage in zip(fused, passages, strict=True)]
+
+
+class NoKnowledge:
+    """Of a server that has none."""
+
+    def search(self, query: str, **_: Any) -> Found:  # noqa: ARG002 the port's
+        return Found(empty=True)
+
+    def find(self, kind: Kind, number: str, *, reader: Reader = ANYBODY) -> Document | None:  # noqa: ARG002 the port's
+        return None
+
+
+NO_KNOWLEDGE = NoKnowledge()

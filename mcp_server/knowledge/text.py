@@ -23,3 +23,7 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     return " ".join(clean(text).split())[:MOST_TITLE]
+
+
+def without_accents(text: str) -> str:
+    return "".join(character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character))

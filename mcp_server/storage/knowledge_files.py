@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from mcp_server.concurrency import Places, in_real_thread, native_lock
+from mcp_server.concurrency import in_free_real_thread, native_lock
 from mcp_server.deadline import Deadline
 from mcp_server.errors import KnowledgeRefused, StoreUnavailable, TooBusy
 from mcp_server.knowledge.documents import KINDS, Document, Readers
@@ -26,8 +26,6 @@ from .knowledge_records import packed_state, unpacked, unpacked_state
 from .knowledge_shelf import SHARED, Codes, Shelf, ShelfWriter, stored_codes
 
 T = TypeVar("T")
-AT_ONCE = 2
-"""Searches of one worker, as many as it has real threads: others wait where the deadline can reach them."""
 LOOK_EVERY = 20_000
 """Steps of SQLite's machine between two looks at the time."""
 SECONDS = 5.0
@@ -39,7 +37,6 @@ class FileIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = native_lock()
-        self._places = Places(AT_ONCE)
         self._open: _Generation | None = None
         self._seen: tuple[int, int] | None = None
 
@@ -50,7 +47,7 @@ class FileIndex:
             yield None
             return
         try:
-            yield FileView(generation, self._places)
+            yield FileView(generation)
         finally:
             with self._lock:
                 generation.leave()
@@ -99,7 +96,7 @@ class FileIndex:
                         raise StoreUnavailable(DAMAGED, detail=str(error)) from error
                     else:
                         continue
-                except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
+                except (OSError, EOFError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
                     raise StoreUnavailable(DAMAGED, detail=f"{type(error).__name__}: {error}") from error
                 break
             if self._open is not None:
@@ -161,9 +158,8 @@ class _Generation:
 
 
 class FileView:
-    def __init__(self, generation: _Generation, places: Places) -> None:
+    def __init__(self, generation: _Generation) -> None:
         self._generation = generation
-        self._places = places
 
     @property
     def state(self) -> IndexState:
@@ -211,12 +207,7 @@ class FileView:
     def _beside(self, deadline: Deadline | None, work: Callable[[sqlite3.Connection, Callable[[], None]], T]) -> T:
         """In a real thread, as soon as one is free. Raises TooBusy when the time is over."""
         until = deadline or Deadline.after(SECONDS)
-        if not self._places.take(until.left):
-            raise TooBusy("Too many searches are waiting. Try again in a few seconds.")
-        try:
-            return in_real_thread(self._timed, until, work)
-        finally:
-            self._places.give_back()
+        return in_free_real_thread(until.left, _too_busy, self._timed, until, work)
 
     def _timed(self, until: Deadline, work: Callable[[sqlite3.Connection, Callable[[], None]], T]) -> T:
         def look() -> None:
@@ -283,6 +274,10 @@ class _FileWriter:
             shelf.close()
         self._connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _too_busy() -> TooBusy:
+    return TooBusy("Too many searches are waiting. Try again in a few seconds.")
 
 
 def _sync(path: Path) -> None:

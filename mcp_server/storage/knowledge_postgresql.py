@@ -19,6 +19,7 @@ from mcp_server.errors import KnowledgeRefused, TooBusy
 from mcp_server.knowledge.batches import batched
 from mcp_server.knowledge.documents import FILTERS, KINDS, Document, Reader, Readers
 from mcp_server.knowledge.ports import IndexState, Match, VectorModel, Where, Writer
+from mcp_server.knowledge.text import without_accents
 
 from .database import Database
 from .knowledge_files import wrong_model
@@ -33,6 +34,13 @@ LOCK = 0x6B6E6F77
 """Number of the advisory lock of whoever writes a generation."""
 PATIENCE = 600.0
 POINTER = "CREATE TABLE IF NOT EXISTS knowledge_index (one BOOLEAN PRIMARY KEY CHECK (one), state TEXT NOT NULL)"
+WORDS = (
+    "CREATE TEXT SEARCH DICTIONARY knowledge_stem (TEMPLATE = snowball, LANGUAGE = english)",
+    "CREATE TEXT SEARCH CONFIGURATION knowledge_words (COPY = simple)",
+    "ALTER TEXT SEARCH CONFIGURATION knowledge_words ALTER MAPPING FOR asciiword, word, hword, hword_part, hword_asciipart, asciihword "
+    "WITH knowledge_stem",
+)
+"""Stems as the files' index has them, and no stop words: a question has lost its own already, and an article may be about one."""
 NEEDED = ("The database of KNOWLEDGE_URL lacks the extension `vector` (pgvector), or this account may not create it. As its superuser: "
           "CREATE EXTENSION vector")
 
@@ -81,6 +89,9 @@ class PostgresIndex:
 
 def _prepare(connection: Connection, *, vectors: bool) -> None:
     connection.execute(text(POINTER))
+    if not connection.execute(text("SELECT 1 FROM pg_ts_config WHERE cfgname = 'knowledge_words'")).scalar():
+        for statement in WORDS:
+            connection.execute(text(statement))
     there = connection.execute(text("SELECT 1 FROM pg_extension WHERE extname = 'vector'")).scalar()
     if vectors and not there:
         offered = connection.execute(text("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")).scalar()
@@ -126,10 +137,10 @@ class _PostgresWriter:
                "body": packed(document).decode(), "access": access, "since": since, "until": until, **facts}
         self._connection.execute(
             text(f"INSERT INTO knowledge_documents_{generation} VALUES ({', '.join(f':{name}' for name in row)})"), row)
-        title = f"{document.number} {document.title}"
-        rows = [{"key": key, "passage": number, "kind": document.kind, "text": passage, "title": title}
+        title = without_accents(f"{document.number} {document.title}")
+        rows = [{"key": key, "passage": number, "kind": document.kind, "text": passage, "title": title, "plain": without_accents(passage)}
                 | ({} if vectors is None else {"embedding": _vector(vectors[number])}) for number, passage in enumerate(passages)]
-        words = "setweight(to_tsvector('english', :title), 'A') || to_tsvector('english', :text)"
+        words = "setweight(to_tsvector('knowledge_words', :title), 'A') || to_tsvector('knowledge_words', :plain)"
         embedding = "" if vectors is None else ", CAST(:embedding AS vector)"
         self._connection.execute(
             text(f"INSERT INTO knowledge_passages_{generation} VALUES (:key, :passage, :kind, :text, {words}{embedding})"), rows)
@@ -177,12 +188,12 @@ class PostgresView:
             return []
         _in_time(deadline)
         condition, values = self._condition(where)
-        query = " || ".join(f"plainto_tsquery('english', :word{number})" for number, _ in enumerate(words))
+        query = " || ".join(f"plainto_tsquery('knowledge_words', :word{number})" for number, _ in enumerate(words))
         sql = (
             f"SELECT p.key, p.passage, ts_rank_cd('{{0.1, 0.2, 0.4, 1.0}}', p.words, q.q, 1) AS score FROM {self._passages} p "
             f"JOIN {self._documents} d USING (key), (SELECT {query} AS q) q WHERE p.words @@ q.q AND {condition} "
             "ORDER BY score DESC, p.key, p.passage LIMIT :most")
-        rows = self._all(sql, {**values, **{f"word{number}": word for number, word in enumerate(words)}, "most": most})
+        rows = self._all(sql, {**values, **{f"word{number}": without_accents(word) for number, word in enumerate(words)}, "most": most})
         return [Match(*row) for row in rows]
 
     def nearest(self, vector: Sequence[float], model: VectorModel, where: Where, most: int, deadline: Deadline) -> Sequence[Match]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mcp_server.knowledge.ports import Knowledge
+from mcp_server.knowledge.searching import NO_KNOWLEDGE
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.tool import Tool
 from mcp_server.tools.classify_incident import ClassifyIncident
@@ -29,6 +30,8 @@ SHIPPED: dict[str, Callable[[LanguageModel, Taxonomy, Knowledge], Tool]] = {
 }
 
 
-def build_tools(model: LanguageModel, taxonomy: Taxonomy, knowledge: Knowledge, declared: Iterable[Declaration] = ()) -> tuple[Tool, ...]:
+def build_tools(
+    model: LanguageModel, taxonomy: Taxonomy, declared: Iterable[Declaration] = (), *, knowledge: Knowledge = NO_KNOWLEDGE,
+) -> tuple[Tool, ...]:
     """The shipped tools, then those that the operator declared."""
     return (*(make(model, taxonomy, knowledge) for make in SHIPPED.values()), *(declared_tool(each, model) for each in declared))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,7 +129,7 @@ def _xml(path: Path) -> Iterator[Row]:
     try:
         with path.open("rb") as file:
             root: Element | None = None
-            for event, element in iterparse(io.BufferedReader(file), events=("start", "end"), forbid_dtd=True):
+            for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
                 depth += 1 if event == "start" else -1
                 root = element if root is None else root
                 if event == "end" and depth == 1:
