@@ -124,7 +124,8 @@ class Sync:
 
     def _pages(self, found: Synced, table: str, fields: Sequence[str], bound: str = "", after: str = "") -> Iterator[tuple[Page, str]]:
         """Each page, and the id that the next one begins behind. What the account may not read counts in a page, and is not in it."""
-        offset = 0
+        offset = shown = 0
+        matching: int | None = None
         while True:
             query = "^".join(part for part in (bound, f"sys_id>{after}" if after else "", "ORDERBYsys_id") if part)
             page = self._api.page(table, query, fields, PAGE, offset)
@@ -133,14 +134,12 @@ class Sync:
                 raise KnowledgeRefused(
                     f"{self._api.instance} does not answer for {table} in the order of sys_id. The account may not read that field, or what answers "
                     "is not the instance itself.")
-            if page.matching is None:
-                last = len(ids) < PAGE
-            else:
-                found.hidden += max(min(PAGE, page.matching - offset), 0) - len(ids)
-                last = page.matching - offset <= PAGE
+            matching, shown = page.matching if matching is None else matching, shown + len(ids)
+            last = len(ids) < PAGE if page.matching is None else page.matching - offset <= PAGE
             after, offset = (ids[-1], 0) if ids else (after, offset + PAGE)
             yield page, after
             if last:
+                found.hidden += max((matching or 0) - shown, 0)
                 return
 
     def _read_criteria(self, found: Synced) -> None:

@@ -37,8 +37,8 @@ POINTER = "CREATE TABLE IF NOT EXISTS knowledge_index (one BOOLEAN PRIMARY KEY C
 WORDS = (
     "CREATE TEXT SEARCH DICTIONARY knowledge_stem (TEMPLATE = snowball, LANGUAGE = english)",
     "CREATE TEXT SEARCH CONFIGURATION knowledge_words (COPY = simple)",
-    "ALTER TEXT SEARCH CONFIGURATION knowledge_words ALTER MAPPING FOR asciiword, word, hword, hword_part, hword_asciipart, asciihword "
-    "WITH knowledge_stem",
+    """ALTER TEXT SEARCH CONFIGURATION knowledge_words
+       ALTER MAPPING FOR asciiword, word, hword, hword_part, hword_asciipart, asciihword WITH knowledge_stem""",
 )
 """Stems as the files' index has them, and no stop words: a question has lost its own already, and an article may be about one."""
 NEEDED = ("The database of KNOWLEDGE_URL lacks the extension `vector` (pgvector), or this account may not create it. As its superuser: "
