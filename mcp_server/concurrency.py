@@ -28,8 +28,18 @@ def in_real_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     pool: ThreadPool | None = getattr(_local, "pool", None)
     if pool is None:
         pool = _local.pool = ThreadPool(REAL_THREADS)
-    result: T = pool.apply(function, args, kwargs)
-    return result
+    result, error = pool.apply(_outcome, (function, args, kwargs))
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return] # it has no types
+
+
+def _outcome(function: Callable[..., T], args: Any, kwargs: Any) -> tuple[T | None, Exception | None]:
+    """A failure is carried back like a result: gevent would print each one that leaves a thread."""
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001 the caller raises it
+        return None, error
 
 
 def in_free_real_thread(seconds: float, otherwise: Callable[[], Exception], function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -23,6 +23,8 @@ BLOCK = 32_768
 """Rows that are multiplied at once: between two blocks the deadline is looked at."""
 SPARSE = 8
 """If fewer than one row in so many may be compared, only those are read."""
+COMMON, LEAST_COMMON = 10, 1000
+"""A word is common if it stands in one of so many passages, and in so many at least."""
 FOREVER = float("inf")
 TITLE_WEIGHT = 4.0
 
@@ -128,16 +130,25 @@ class Shelf:
         return 0 if mask is None else int(np.count_nonzero(mask))
 
     def lexical(self, connection: sqlite3.Connection, words: Sequence[str], where: Where, most: int) -> list[Match]:
-        conditions = self._conditions(where)
-        if not words or conditions is None:
+        conditions, mask = self._conditions(where), self._mask(where)
+        if not words or conditions is None or not mask.any():
             return []
+        masked = f"JOIN places_{self.kind} p ON p.key = w.rowid / {MOST_PASSAGES} AND {conditions[0]}"
+        join, values = ("", []) if mask.all() else (masked, conditions[1])
         sql = (
-            f"SELECT w.rowid, -bm25(words_{self.kind}, {TITLE_WEIGHT}, 1.0) FROM words_{self.kind} w"
-            f" JOIN places_{self.kind} p ON p.key = w.rowid / {MOST_PASSAGES}"
-            f" WHERE words_{self.kind} MATCH ? AND {conditions[0]} ORDER BY 2 DESC, w.rowid LIMIT ?")
-        query = " OR ".join('"' + word.replace('"', '""') + '"' for word in words)
-        rows = connection.execute(sql, (query, *conditions[1], most)).fetchall()
+            f"SELECT w.rowid, -bm25(words_{self.kind}, {TITLE_WEIGHT}, 1.0) FROM words_{self.kind} w {join}"
+            f" WHERE words_{self.kind} MATCH ? ORDER BY 2 DESC, w.rowid LIMIT ?")
+        query = " OR ".join(_quoted(word) for word in self._telling(connection, words))
+        rows = connection.execute(sql, (*values, query, most)).fetchall()
         return [Match(rowid // MOST_PASSAGES, rowid % MOST_PASSAGES, score) for rowid, score in rows]
+
+    def _telling(self, connection: sqlite3.Connection, words: Sequence[str]) -> Sequence[str]:
+        """Without the words that stand in every tenth passage, unless there are no others: they decide nothing, and cost nearly all of the time."""
+        many = len(self._of_passages) // COMMON
+        if many < LEAST_COMMON:
+            return words
+        sql = f"SELECT 1 FROM words_{self.kind} WHERE words_{self.kind} MATCH ? LIMIT 1 OFFSET {many}"
+        return [word for word in words if not connection.execute(sql, (_quoted(word),)).fetchone()] or words
 
     def nearest(self, vector: Sequence[float], where: Where, most: int, look_at_the_time: Callable[[], None]) -> list[Match]:
         mask = self._mask(where)
@@ -216,6 +227,10 @@ class Shelf:
         for name, code in wanted.items():
             mask &= codes[FILTERS.index(name)] == code
         return mask
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace('"', '""') + '"'
 
 
 def stored_codes(connection: sqlite3.Connection) -> tuple[list[Readers], dict[tuple[str, str], int]]:

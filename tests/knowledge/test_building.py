@@ -13,7 +13,8 @@ from mcp_server.errors import KnowledgeRefused, ModelUnavailable, StoreUnavailab
 from mcp_server.knowledge.access import Policy
 from mcp_server.knowledge.building import Builder
 from mcp_server.knowledge.chunks import LONGEST, embedded_text, passages_of
-from mcp_server.knowledge.documents import Restriction
+from mcp_server.knowledge.documents import ANYBODY, Restriction
+from mcp_server.knowledge.ports import Where
 from mcp_server.llm.ports import EmbeddingModel, Embeddings
 from mcp_server.storage.knowledge_corpus import KnowledgeCorpus
 from mcp_server.storage.knowledge_files import FileIndex
@@ -128,7 +129,7 @@ def test_a_narrower_policy_holds_after_a_rebuild_without_another_import(library)
 
 
 @pytest.mark.parametrize("spoil", [
-    lambda folder: (folder / "article.vectors").write_bytes(b"1234"), lambda folder: (folder / "index.db").unlink(),
+    lambda folder: (folder / "article.vectors").write_bytes(b"1234" * 10_000), lambda folder: (folder / "index.db").unlink(),
     lambda folder: (folder / "state.json").write_text("{}"), lambda folder: (folder / "article.places.npy").write_bytes(b"")])
 def test_a_damaged_index_is_refused_with_what_to_do(files, tmp_path, spoil):
     files.build(article("KB1", "vpn"), embedder=WordEmbedder())
@@ -237,3 +238,14 @@ def test_searches_never_see_half_an_index_while_it_is_built_again_and_again(libr
         for thread in threads:
             thread.join()
     assert problems == []
+
+
+def test_who_reads_goes_on_in_files_that_are_gone(files):
+    files.build(article("KB1", "vpn"))
+    where = Where("article", ANYBODY, NOW)
+    with files.index.reading() as before:
+        assert before.find("KB1", where)
+        for number in (2, 3, 4):
+            files.build(article(f"KB{number}", "vpn"))
+            assert search(files, "vpn")
+        assert [document.number for document in before.page("", 10, where)] == ["KB1"]
