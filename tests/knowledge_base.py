@@ -15,6 +15,7 @@ from mcp_server.errors import ContextTooLong, ModelUnavailable
 from mcp_server.knowledge.access import Policy
 from mcp_server.knowledge.building import Builder
 from mcp_server.knowledge.documents import Document
+from mcp_server.knowledge.ports import VectorModel
 from mcp_server.knowledge.searching import SearchableKnowledge
 from mcp_server.llm.ports import EmbeddingModel, Embeddings
 from mcp_server.storage.knowledge_corpus import KnowledgeCorpus
@@ -82,6 +83,12 @@ def vector_postgres():
     server = PostgresServer(Path(importlib.util.find_spec("pgserver").origin).parent / "pginstall" / "bin")
     try:
         server.start()
+        server.execute("CREATE DATABASE knowledge_template")
+        index = PostgresIndex(server.url_of("knowledge_template"))
+        with index.writing(VectorModel("any", 8), NOW) as writer:  # makes the extension and what else is there once
+            writer.publish({}, ())
+        index.clear()
+        index.close()
         yield server
     finally:
         server.remove()
@@ -97,7 +104,7 @@ def library(request, tmp_path):
         return
     server = request.getfixturevalue("vector_postgres")
     name = f"knowledge_{uuid.uuid4().hex}"
-    server.execute(f"CREATE DATABASE {name}")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE knowledge_template")
     opened = Library(tmp_path, PostgresIndex(server.url_of(name)))
     yield opened
     opened.close()

@@ -13,7 +13,7 @@ import orjson
 
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
-from mcp_server.errors import ContextTooLong, KnowledgeRefused, StoreUnavailable
+from mcp_server.errors import ContextTooLong, DependencyUnavailable, KnowledgeRefused
 
 from .access import Container, Policy
 from .batches import batched
@@ -93,7 +93,7 @@ class Builder:
         """Digests of the articles that everybody may read, as they are searched now."""
         found: dict[str, str] = {}
         where, after = Where("article", ANYBODY, self._clock()), ""
-        with suppress(StoreUnavailable), self._index.reading() as view:  # a damaged one is about to be replaced
+        with suppress(DependencyUnavailable), self._index.reading() as view:  # a damaged one is about to be replaced
             while view is not None and (page := view.page(after, AT_ONCE, where)):
                 found |= {document.number: _digest(document) for document in page}
                 after = page[-1].number

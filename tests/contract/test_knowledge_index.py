@@ -5,12 +5,12 @@ import random
 import pytest
 
 from mcp_server.deadline import Deadline
-from mcp_server.errors import KnowledgeRefused, TooBusy
+from mcp_server.errors import KnowledgeRefused, StoreUnavailable, TooBusy
 from mcp_server.knowledge.access import Policy
 from mcp_server.knowledge.documents import ANYBODY, OPERATOR, Reader, Restriction
 from mcp_server.knowledge.ports import VectorModel, Where
 from mcp_server.storage import knowledge_postgresql
-from tests.knowledge_base import NOW, WordEmbedder, article, library, vector_postgres
+from tests.knowledge_base import NOW, Library, WordEmbedder, article, library, vector_postgres
 
 __all__ = ["library", "vector_postgres"]
 
@@ -241,3 +241,21 @@ def test_articles_that_changed_are_named_unless_they_are_restricted(library):
     library.build(article("KB1", "one"), article("KB2", "two"), article("KB3", "three", restriction=SECRET), policy=MAPPED)
     state = library.build(article("KB1", "one, changed"), article("KB3", "three, changed", restriction=SECRET), article("KB4"), policy=MAPPED)
     assert list(state.changed) == ["KB1"]
+
+
+def test_a_postgresql_without_pgvector_says_what_it_lacks_and_holds_an_index_of_words(tmp_path, new_postgres_url):
+    plain = Library(tmp_path, knowledge_postgresql.PostgresIndex(new_postgres_url))
+    try:
+        with pytest.raises(KnowledgeRefused, match="CREATE EXTENSION vector"):
+            plain.build(article("KB1", "vpn"), embedder=WordEmbedder())
+        plain.build()
+        assert numbers(search(plain.knowing(), "vpn")) == ["KB1"]
+    finally:
+        plain.close()
+
+
+def test_a_postgresql_that_is_away_is_told_as_such(tmp_path):
+    away = Library(tmp_path, knowledge_postgresql.PostgresIndex("postgresql+psycopg://nobody@127.0.0.1:9/none"))
+    with pytest.raises(StoreUnavailable):
+        search(away.knowing(), "vpn")
+    away.close()

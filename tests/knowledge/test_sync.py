@@ -1,6 +1,7 @@
 """Following an instance over HTTP: only what changed, in pages, with faults on the way, and never wider than the instance lets read."""
 
 import json
+import ssl
 
 import pytest
 
@@ -14,6 +15,7 @@ from mcp_server.knowledge.sync import Sync
 from mcp_server.outbound.table_api import Account, ServiceNowTables
 from tests.knowledge_base import NOW
 from tests.table_api import Instance, served
+from tests.tls import Authority
 
 NOTHING_MAPPED = Policy()
 ACCOUNT = Account(username="sync", password="pass word")
@@ -183,6 +185,22 @@ def test_an_account_that_is_wrong_is_refused_and_not_repeated(run, instance, wai
 def test_an_instance_is_asked_over_https_only(address):
     with pytest.raises(ValueError, match="https"):
         ServiceNowTables(address, ACCOUNT, lambda: NOW)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_certificate_of_an_instance_is_verified_before_anything_is_said(instance, tmp_path, waits, trusted):
+    instance.article(1)
+    authority = Authority(tmp_path)
+    with served(instance, authority.server_context("localhost")) as url:
+        context = authority.context if trusted else ssl.create_default_context
+        tables = ServiceNowTables(url.replace("127.0.0.1", "localhost"), ACCOUNT, lambda: NOW, context=context, wait=waits.append)
+        if trusted:
+            assert len(tables.page("kb_knowledge", "ORDERBYsys_id", ("sys_id",), 10, 0).records) == 1
+        else:
+            with pytest.raises(InstanceUnavailable, match="certificate"):
+                tables.page("kb_knowledge", "ORDERBYsys_id", ("sys_id",), 10, 0)
+    assert len(instance.asked) == trusted
+    assert waits == []
 
 
 def readable(files, policy=NOTHING_MAPPED):
