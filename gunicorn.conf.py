@@ -20,6 +20,8 @@ from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped
 from config import logs
 from config.settings import ConfigurationError, Settings
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 -- numpy reads it in the workers, whose threads would only fight for the cores
+
 try:
     settings = Settings.from_environ(os.environ, env_file=Path(".env"))  # noqa: TID251 -- the environment is read here
 except ConfigurationError as error:

@@ -175,6 +175,13 @@ def redis_url_of(hostname: str, port: int, password: str | None, db: int) -> str
     return f"redis://{credentials}{hostname}:{port}/{db}"
 
 
+def postgresql_url(value: str) -> str:
+    found = database_url(value)
+    if not found.startswith("postgresql+psycopg://"):
+        raise ValueError("must start with postgresql+psycopg://.")
+    return found
+
+
 def database_url(value: str) -> str:
     scheme = value.split(":", 1)[0]
     if scheme in ("postgres", "postgresql"):

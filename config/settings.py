@@ -137,6 +137,12 @@ class Settings:
     servicenow_instances: tuple[str, ...] = row(
         "SERVICENOW_INSTANCE", to=convert.comma_separated(convert.https_origin),
         help="Comma separated instance URLs: https://dev12345.service-now.com. Also allowed CORS origins and redirect hosts.")
+    sync_username: str | None = row(
+        "SERVICENOW_SYNC_USERNAME", help="Account that `flask knowledge sync` reads the first instance with,")
+    sync_password: str | None = row("SERVICENOW_SYNC_PASSWORD", secret=True, help="and its password;")
+    sync_client_id: str | None = row("SERVICENOW_SYNC_CLIENT_ID", help="or an OAuth client of the instance (client credentials),")
+    sync_client_secret: str | None = row("SERVICENOW_SYNC_CLIENT_SECRET", secret=True, help="and its secret;")
+    sync_token: str | None = row("SERVICENOW_SYNC_TOKEN", secret=True, help="or a bearer token.")
     extra_origins: tuple[str, ...] = row(
         "ALLOWED_ORIGINS", "CORS_ORIGINS", to=convert.comma_separated(convert.origin),
         help="Comma separated further origins that a browser may call from. Never `*`.")
@@ -154,6 +160,12 @@ class Settings:
         "STATE_PATH", default="data/state.db", to=convert.path, help="The SQLite file for codes, tokens and limits when no Redis is set.")
     client_storage_path: Path | None = row(  # noqa: RUF009 -- row() returns a field
         "CLIENT_STORAGE_PATH", to=convert.path, help="A registered_clients.json of the guide's templates: imported once, its secrets hashed.")
+    knowledge_path: Path = row(  # noqa: RUF009 -- row() returns a field
+        "KNOWLEDGE_PATH", default="data/knowledge", to=convert.path,
+        help="Folder of what `flask knowledge` imported, and of the index that is searched.")
+    knowledge_url: str | None = row(
+        "KNOWLEDGE_URL", to=convert.postgresql_url, secret=True,
+        help="postgresql+psycopg://USER:PASSWORD@HOST/NAME with the extension `vector`: the index is there, for several machines.")
     rate_limit_oauth_window: int = row(
         "RATE_LIMIT_OAUTH_WINDOW", default="900", to=convert.integer(1, 86400), help="Seconds in which RATE_LIMIT_OAUTH_MAX is counted.")
     rate_limit_oauth_max: int = row(

@@ -18,7 +18,7 @@ from mcp_server.building.authorization import build_authorization
 from mcp_server.building.foundations import lay_foundations
 from mcp_server.building.mcp import NOTHING_MORE, More, build_mcp
 from mcp_server.clock import Clock, wall_clock
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.oauth.credentials import Passwords
 from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
@@ -53,7 +53,7 @@ SWEEP_SECONDS, WATCH_SECONDS = 60, 5
 
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE,
+    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE, embedder: Embedder | None = None,
 ) -> Flask:
     """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
 
@@ -67,7 +67,9 @@ def create_app(
     for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, home.bp, console.bp, mcp.bp, health.bp,
                       metrics.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
+    built = build_services(
+        settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more,
+        embedder=embedder)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
@@ -85,10 +87,12 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None, config: Path, more: More,
+    embedder: Embedder | None,
 ) -> Services:
     base = lay_foundations(settings, clock, log_to)
     authorization, beside_authorization = build_authorization(base, fetch or SafeFetch())
-    served, beside_mcp = build_mcp(base, config, model=model, more=more, revoked=authorization.revocations.known_to_be_revoked)
+    served, beside_mcp = build_mcp(
+        base, config, model=model, embedder=embedder, more=more, revoked=authorization.revocations.known_to_be_revoked)
     calls = RunningCalls()
     stores = {"state": base.state, "registry": base.registry}
     return Services(

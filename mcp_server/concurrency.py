@@ -16,6 +16,7 @@ from gevent.threadpool import ThreadPool
 P = ParamSpec("P")
 T = TypeVar("T")
 
+REAL_THREADS = 2
 _local = threading.local()  # a pool belongs to the hub of its thread
 
 
@@ -26,9 +27,35 @@ def in_real_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     """
     pool: ThreadPool | None = getattr(_local, "pool", None)
     if pool is None:
-        pool = _local.pool = ThreadPool(2)
-    result: T = pool.apply(function, args, kwargs)
-    return result
+        pool = _local.pool = ThreadPool(REAL_THREADS)
+    result, error = pool.apply(_outcome, (function, args, kwargs))
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return] # it has no types
+
+
+def _outcome(function: Callable[..., T], args: Any, kwargs: Any) -> tuple[T | None, Exception | None]:
+    """A failure is carried back like a result: gevent would print each one that leaves a thread."""
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001 the caller raises it
+        return None, error
+
+
+def in_free_real_thread(seconds: float, otherwise: Callable[[], Exception], function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `in_real_thread`, once one of the threads is free for such work. Raises `otherwise()` when none was in that time.
+
+    Who waits here can give up, and keeps at most as many threads as there are; who is in the queue of the pool cannot.
+    """
+    places: Places | None = getattr(_local, "places", None)
+    if places is None:
+        places = _local.places = Places(REAL_THREADS)
+    if not places.take(seconds):
+        raise otherwise()
+    try:
+        return in_real_thread(function, *args, **kwargs)
+    finally:
+        places.give_back()
 
 
 class _Expired(BaseException):

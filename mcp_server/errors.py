@@ -38,6 +38,7 @@ GatewayError
 │   ├── MissingCapability           -32021 (2026-07-28)
 │   └── UnsupportedVersion          -32022 (2026-07-28)
 ├── ToolError                       a tool result with isError
+├── KnowledgeRefused                an index, an export or an instance that cannot be used as it is
 ├── RequestRefused                  refused before it is understood
 │   ├── OriginRefused               403
 │   ├── MetricsRefused              403
@@ -53,6 +54,7 @@ GatewayError
     ├── StoreUnavailable
     ├── ClientDocumentUnavailable   the site of a client that a URL names
     ├── ProviderUnavailable         the OpenID provider does not answer, or not as one does
+    ├── InstanceUnavailable         the ServiceNow instance does not answer, or not as its Table API does
     ├── TooBusy
     └── ModelError
         ├── ModelUnavailable        nothing listens, or it does not answer as a model server does
@@ -266,6 +268,10 @@ class ToolError(GatewayError):
     """The tool could not do it. The text is read by the agent: it says what to do next."""
 
 
+class KnowledgeRefused(GatewayError):
+    """The text is the operator's: it says what to do next."""
+
+
 class RequestRefused(GatewayError):
     status: ClassVar[int] = 400
     error: ClassVar[str] = "invalid_request"
@@ -347,6 +353,10 @@ class ClientDocumentUnavailable(DependencyUnavailable):
 
 class ProviderUnavailable(DependencyUnavailable):
     retry_after = 30
+
+
+class InstanceUnavailable(DependencyUnavailable):
+    retry_after = 60
 
 
 class TooBusy(DependencyUnavailable):

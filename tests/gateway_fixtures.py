@@ -79,7 +79,8 @@ def open_gateway(data_folder, clock, back_end):
     opened = []
 
     def open_one(fetch=None, more=NOTHING_MORE, config=CONFIG, **environ):
-        files = {"DATABASE_URL": f"sqlite:///{data_folder}/registry.db", "STATE_PATH": f"{data_folder}/state.db"}
+        files = {"DATABASE_URL": f"sqlite:///{data_folder}/registry.db", "STATE_PATH": f"{data_folder}/state.db",
+                 "KNOWLEDGE_PATH": f"{data_folder}/knowledge"}
         gateway = Gateway(without_nones({**ENVIRON, **files, **back_end, **environ}), clock, NoModel(), fetch, more=more, config=config)
         opened.append(gateway)
         return gateway

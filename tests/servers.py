@@ -60,9 +60,10 @@ class RedisServer:
 
 
 class PostgresServer:
-    """Keeps its data over a restart. Never runs as root; trusts everybody who comes over loopback."""
+    """Keeps its data over a restart. Never runs as root; trusts everybody who comes over loopback. `programs`: the folder of another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Path | None = None) -> None:
+        self._programs = programs
         self._identity = {} if os.getuid() else _unprivileged()
         self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self.port = free_port()
@@ -83,7 +84,7 @@ class PostgresServer:
         settings = (f"listen_addresses=127.0.0.1 port={self.port} unix_socket_directories={self._folder} fsync=off "
                     "shared_buffers=16MB max_connections=60").split()
         self.process = subprocess.Popen(
-            [program("postgres"), "-D", self._data, *(part for setting in (*settings, *options) for part in ("-c", setting))],
+            [self._program("postgres"), "-D", self._data, *(part for setting in (*settings, *options) for part in ("-c", setting))],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._folder, **self._identity)
         wait_until(self._answers, self.process)
 
@@ -106,8 +107,11 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _program(self, name: str) -> str:
+        return str(self._programs / name) if self._programs else program(name)
+
     def _run(self, name: str, *arguments: str) -> None:
-        subprocess.run([program(name), *arguments], check=True, stdout=subprocess.DEVNULL, cwd=self._folder, **self._identity)
+        subprocess.run([self._program(name), *arguments], check=True, stdout=subprocess.DEVNULL, cwd=self._folder, **self._identity)
 
 
 def program(name: str) -> str:

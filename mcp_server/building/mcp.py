@@ -10,8 +10,10 @@ from config import logs
 from mcp_server import __version__
 from mcp_server.background import every, once
 from mcp_server.building.foundations import Background, Foundations
+from mcp_server.knowledge.base import KnowledgeBase
+from mcp_server.knowledge.searching import SearchableKnowledge
 from mcp_server.llm.open import open_model
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
@@ -27,7 +29,9 @@ from mcp_server.mcp.task_runner import TaskRunner
 from mcp_server.mcp.tasks import Tasks
 from mcp_server.mcp.tool import Tool, ToolRegistry
 from mcp_server.oauth.credentials import derive_key
+from mcp_server.storage.open import open_knowledge
 from mcp_server.tools import SHIPPED, build_tools
+from mcp_server.tools.knowledge_resources import ArticleResources, telling
 from mcp_server.tools.operator_files import OperatorFiles
 from mcp_server.tools.taxonomy_resources import taxonomy_resources
 from mcp_server.web.services import McpServices
@@ -37,7 +41,7 @@ INSTRUCTIONS = (
     "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
 )
 ICON = Path(__file__).parent.parent / "web/static/icon.svg"
-LISTEN_SECONDS, TASKS_SECONDS = 0.05, 1.0
+LISTEN_SECONDS, TASKS_SECONDS, KNOWLEDGE_SECONDS = 0.05, 1.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ NOTHING_MORE = More()
 
 
 def build_mcp(
-    base: Foundations, config: Path, *, model: LanguageModel | None, more: More, revoked: Callable[[Sequence[str]], bool],
+    base: Foundations, config: Path, *, model: LanguageModel | None, embedder: Embedder | None, more: More, revoked: Callable[[Sequence[str]], bool],
 ) -> tuple[McpServices, tuple[Background, ...]]:
     """The objects, and what runs beside the requests. `revoked` tells of a caller's ids whether one is known to be revoked.
 
@@ -62,7 +66,9 @@ def build_mcp(
     settings, state, clock = base.settings, base.state, base.clock
     model = model or open_model(settings, settings.state_path.parent)
     files = OperatorFiles.read(config, SHIPPED)
-    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
+    corpus, index = open_knowledge(settings.knowledge_url, settings.knowledge_path)
+    knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock), index, corpus, embedder)
+    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools, knowledge=knowledge.search), *more.tools), settings.tool_output_limit)
     keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     switchboard = Switchboard(state.journals, clock)
     runner = TaskRunner(
@@ -72,12 +78,14 @@ def build_mcp(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools,
         Sessions(keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always"), switchboard,
         RequestStates(keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
-        ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
+        ResourceRegistry((taxonomy_resources(files.taxonomy), ArticleResources(index, clock), *more.resources)),
         tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout), icons=(Icon.svg(ICON.read_bytes()),))
     built = McpServices(
-        dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model)
+        dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model,
+        knowledge=knowledge)
     return built, (
-        once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look))
+        once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
+        every(KNOWLEDGE_SECONDS, telling(index, state.listings, server.changes, clock)))
 
 
 def _log_unexpected(error: Exception, method: str) -> None:

@@ -11,6 +11,7 @@ from flask import current_app
 from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
+from mcp_server.knowledge.base import KnowledgeBase
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
@@ -86,6 +87,7 @@ class McpServices:
     journals: Journals
     tools: ToolRegistry
     model: LanguageModel
+    knowledge: KnowledgeBase
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Services(AuthorizationServices, McpServices):
         self.stops.clear()
         self.state.close()
         self.registry.close()
+        self.knowledge.close()
 
 
 def services() -> Services:

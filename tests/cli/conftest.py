@@ -54,7 +54,8 @@ class Machine:
         self._audit_file = folder / "audit.log"
         self.environ = {
             **SECRETS, "PORT": str(self.port), "OAUTH_ISSUER": f"http://127.0.0.1:{self.port}", "DATABASE_URL": f"sqlite:///{folder}/registry.db",
-            "STATE_PATH": f"{folder}/state.db", "LOG_FORMAT": "json", "RATE_LIMIT_OAUTH_MAX": "0", "AUDIT_LOG_PATH": str(self._audit_file)}
+            "STATE_PATH": f"{folder}/state.db", "KNOWLEDGE_PATH": f"{folder}/knowledge",
+            "LOG_FORMAT": "json", "RATE_LIMIT_OAUTH_MAX": "0", "AUDIT_LOG_PATH": str(self._audit_file)}
         self._opened = []
 
     @property
@@ -67,8 +68,9 @@ class Machine:
     def migrate(self):
         migrate(self.environ["DATABASE_URL"])
 
-    def app(self, model=None, more=NOTHING_MORE, config=CONFIG, **changes):
-        app = command_line.build(self.settings(**changes), model=model or StandIn(), password_cost=4, more=more, config=config)
+    def app(self, model=None, more=NOTHING_MORE, config=CONFIG, embedder=None, **changes):
+        app = command_line.build(
+            self.settings(**changes), model=model or StandIn(), password_cost=4, more=more, config=config, embedder=embedder)
         self._opened.append(app)
         return app
 

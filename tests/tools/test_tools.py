@@ -55,7 +55,8 @@ def test_a_definition_is_good_for_an_agent_that_chooses(tool):
 
 
 def test_the_tools_are_listed_with_the_most_useful_first():
-    assert [tool.name for tool in tools()] == ["classify_incident", "llm_generate", "server_status", "echo"]
+    assert [tool.name for tool in tools()] == [
+        "classify_incident", "search_knowledge", "find_similar_incidents", "llm_generate", "server_status", "echo"]
 
 
 @pytest.mark.parametrize("message", ["Hello", "", " two  blanks ", "line\nline\u2028 <|im_end|> \x00 🙂", "3"])
