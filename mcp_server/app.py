@@ -21,8 +21,8 @@ from mcp_server.audit_log.chain import Keys
 from mcp_server.audit_log.writer import ChainedFile
 from mcp_server.background import every, once, sweeping, sweeping_keys
 from mcp_server.clock import Clock, wall_clock
-from mcp_server.llm.open import open_model
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.open import open_embedder, open_model
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
@@ -128,7 +128,7 @@ NOTHING_MORE = More()
 
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE,
+    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE, embedder: Embedder | None = None,
 ) -> Flask:
     """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
 
@@ -141,7 +141,8 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more,
+                           embedder=embedder)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
@@ -159,7 +160,7 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None = None,
-    config: Path = CONFIG, more: More = NOTHING_MORE,
+    config: Path = CONFIG, more: More = NOTHING_MORE, embedder: Embedder | None = None,
 ) -> Services:
     state, registry = open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url)
     audit = Audit(_audit_writer(settings, clock, log_to), clock)
@@ -198,6 +199,7 @@ def build_services(
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     model = model or open_model(settings, settings.state_path.parent)
+    embedder = embedder or open_embedder(settings, settings.state_path.parent)
     files = OperatorFiles.read(config, SHIPPED)
     tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
@@ -242,7 +244,7 @@ def build_services(
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
-        tools=tools, model=model, write_access_line=write_access_line,
+        tools=tools, model=model, embedder=embedder, write_access_line=write_access_line,
         background=(once(lambda: announce(served, state.listings, clock())), every(FOLLOW_SECONDS, revocations.follow),
                     every(KEYS_SECONDS, signing_keys.follow), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
                     every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit))))

@@ -12,7 +12,7 @@ from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
 from mcp_server.mcp.server import Server
@@ -89,6 +89,7 @@ class Services:
     journals: Journals
     tools: ToolRegistry
     model: LanguageModel
+    embedder: Embedder
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
