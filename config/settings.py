@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -215,6 +215,13 @@ class Settings:
         help="Who gets a session in the handshake era: `auto`, clients that can be asked something; `always`, all, so that they hear of changes.")
     tool_output_limit: int = row(
         "TOOL_OUTPUT_LIMIT", default="10000", to=convert.integer(200, 5_000_000), help="Characters of a tool result; truncation is marked.")
+    redact: Literal["off", "secrets", "all"] = row(
+        "REDACT", default="off", to=convert.one_of("off", "secrets", "all"),
+        help="What is taken out of a text before the model reads it: `secrets` (passwords, keys, tokens), `all` (also e-mail addresses, phone "
+             "numbers, accounts and cards), or nothing.")
+    echo_tool: str = row(
+        "ECHO_TOOL", to=convert.one_of("on", "off"), derive=lambda v: "off" if v["environment"] == "production" else "on",
+        help="Whether clients find the tool `echo`, for trying a connection. Default: on, in production off.")
     log_level: str = row(
         "LOG_LEVEL", default="INFO", to=convert.one_of("DEBUG", "INFO", "WARNING", "ERROR", fold=str.upper), help="Least severe line that is logged.")
     log_format: str = row(

@@ -201,7 +201,10 @@ def build_services(
     model = model or open_model(settings, settings.state_path.parent)
     embedder = embedder or open_embedder(settings, settings.state_path.parent)
     files = OperatorFiles.read(config, SHIPPED)
-    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
+    built_tools = build_tools(
+        model, files.taxonomy, files.tools, embedder=embedder, chats=state.chats, parameters=files.classification, redact=settings.redact,
+        context=settings.llm_context, echo=settings.echo_tool == "on", clock=clock)
+    tools = ToolRegistry((*built_tools, *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)
