@@ -77,6 +77,7 @@ from mcp_server.storage.limits import limiter_options
 from mcp_server.storage.open import open_state
 from mcp_server.storage.registry import Registry
 from mcp_server.tools import SHIPPED, build_tools
+from mcp_server.tools.instructions import instructions
 from mcp_server.tools.operator_files import OperatorFiles
 from mcp_server.tools.taxonomy_resources import taxonomy_resources
 from mcp_server.web import (
@@ -100,10 +101,6 @@ from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.services import Services
 
 CONFIG = Path(__file__).parent.parent / "config"
-INSTRUCTIONS = (
-    "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
-    "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
-)
 FOLLOW_SECONDS, KEYS_SECONDS, SWEEP_SECONDS, TASKS_SECONDS = 1.0, 2.0, 60, 1.0
 LISTEN_SECONDS = 0.05
 
@@ -204,7 +201,9 @@ def build_services(
     built_tools = build_tools(
         model, files.taxonomy, files.tools, embedder=embedder, chats=state.chats, parameters=files.classification, redact=settings.redact,
         context=settings.llm_context, echo=settings.echo_tool == "on", clock=clock)
-    tools = ToolRegistry((*built_tools, *more.tools), settings.tool_output_limit)
+    policies = files.clients.enforced(
+        find=registry.clients.find, count=lambda name, limit: revocations.admit((), name, limit), workers=settings.web_concurrency, clock=clock)
+    tools = ToolRegistry((*built_tools, *more.tools), settings.tool_output_limit, policies)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     sessions = Sessions(mcp_keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always")
     switchboard = Switchboard(state.journals, clock)
@@ -213,8 +212,8 @@ def build_services(
         state.tasks, tools, switchboard, clock, timeout=settings.task_timeout, admitted=lambda ids: not revocations.known_to_be_revoked(ids),
         log_unexpected=_log_unexpected, log_ended=lambda facts: write_access_line({"event": "task", **facts}))
     served = Server(
-        "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools, sessions, switchboard,
-        RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
+        "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, instructions(() if tools.differs else [tool.name for tool in tools]), tools,
+        sessions, switchboard, RequestStates(mcp_keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
         ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
         tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
     return Services(
