@@ -69,16 +69,16 @@ class CallContext:
         self.conversation.notify("notifications/progress", {name: value for name, value in params.items() if value is not None})
 
     def counting_tokens(self, clock: Elapsed = elapsed) -> Callable[[int], None] | None:
-        """What the model calls with the number of tokens it has written; None when nobody wants to know."""
+        """What the model calls with the number of tokens it has written; None when nobody wants to know. A second answer counts on from the first."""
         if self.progress_token is None:
             return None
-        told_at = clock()
+        told_at, before = clock(), self._reported or 0
 
         def report(tokens: int) -> None:
             nonlocal told_at
             if clock() - told_at >= TOKEN_SECONDS:
                 told_at = clock()
-                self.progress(tokens, message=f"{tokens} tokens written")
+                self.progress(before + tokens, message=f"{tokens} tokens written")
 
         return report
 

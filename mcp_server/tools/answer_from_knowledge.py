@@ -69,11 +69,11 @@ class AnswerFromKnowledge(Tool):
     def run(self, call: CallContext, *, question: str) -> dict[str, Any]:
         inquiry = Inquiry(call, self._parts.model, self._parts.redact)
         asked = inquiry.data(question, MOST_CHARACTERS_READ, "question")
-        candidates = Candidates(call, self._knowledge)
+        candidates = Candidates(call, self._knowledge, inquiry)
         candidates.search(asked, "article", ARTICLES)
         if not candidates:
             return {"answer": NOT_FOUND, "answered": False, "claims": [], "sources": []} | inquiry.facts
-        read = candidates.read(inquiry, CHARACTERS_OF_AN_ARTICLE)
+        read = candidates.read(CHARACTERS_OF_AN_ARTICLE)
         told = f"Articles:\n{inquiry.around(shown(read))}\n\nQuestion:\n{inquiry.around(asked)}"
         try:
             said = inquiry.ask(inquiry.prompt(INSTRUCTION, told, max_tokens=ANSWER_TOKENS), _answer_schema(tuple(read)))

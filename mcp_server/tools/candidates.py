@@ -16,6 +16,8 @@ from mcp_server.tools.inquiry import Inquiry
 LONGEST_QUERY = 2000
 NAMES: Mapping[Kind, str] = {"article": "knowledge article", "incident": "incident", "catalog_item": "catalogue item"}
 
+NOTHING_KNOWN = "This server knows of no {kind} that you may read. Ask the operator to import them: flask knowledge import."
+
 
 class SourceOutput(Schema):
     id = fields.String(required=True, metadata={"description": "Number of the record, such as KB0010001, or its id."})
@@ -26,13 +28,13 @@ class SourceOutput(Schema):
 
 
 class Candidates:
-    """By number, in the order in which they were found. `degraded`: why fewer ways of search were used than there are."""
+    """By number, in the order in which they were found."""
 
-    def __init__(self, call: CallContext, knowledge: Knowledge) -> None:
+    def __init__(self, call: CallContext, knowledge: Knowledge, inquiry: Inquiry) -> None:
         self._call = call
+        self._inquiry = inquiry
         self._knowledge = knowledge
         self._hits: dict[str, Hit] = {}
-        self.degraded = ""
 
     def search(self, query: str, kind: Kind, limit: int, filters: Mapping[str, str] | None = None) -> Sequence[Hit]:
         """Raises ToolError when the index cannot be asked."""
@@ -42,7 +44,7 @@ class Candidates:
         except (StoreUnavailable, TooBusy) as error:
             raise ToolError(f"The {NAMES[kind]}s cannot be searched now. {error.message}") from error
         self._hits |= {hit.document.number: hit for hit in found.hits}
-        self.degraded = self.degraded or found.degraded
+        self._inquiry.tell(NOTHING_KNOWN.format(kind=NAMES[kind]) if found.empty else found.degraded)
         return found.hits
 
     def keep(self, wanted: Callable[[Hit], bool], most: int) -> None:
@@ -61,9 +63,9 @@ class Candidates:
     def hits(self) -> Mapping[str, Hit]:
         return self._hits
 
-    def read(self, inquiry: Inquiry, most: int) -> dict[str, str]:
+    def read(self, most: int) -> dict[str, str]:
         """What the model gets to read of each: at most `most` characters."""
-        return {number: inquiry.data(_text_of(hit), most, number) for number, hit in self._hits.items()}
+        return {number: self._inquiry.data(_text_of(hit), most, number) for number, hit in self._hits.items()}
 
     def sources(self, ids: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """Those of these ids, or all."""

@@ -27,7 +27,7 @@ class Facts(Schema):
         f"left out; `{SHORTENED}`, its middle was left out.")})
     redacted = fields.List(fields.String(), metadata={"description": "Kinds of secrets and personal data that were kept from the model."})
     degraded = fields.Boolean(metadata={"description": "True when this was made without the model."})
-    problem = fields.String(metadata={"description": "Why it was made without the model, and what to do."})
+    problem = fields.String(metadata={"description": "What was missing on the way, such as the model, and what to do."})
     model = fields.String(required=True, metadata={"description": "The model that answered; `none` when it was made without."})
     back_end = fields.String(required=True, metadata={"description": "What it runs on. `embedded` is an evaluation model: do not rely on it."})
     prompt_version = fields.String(metadata={"description": "Changes when this server asks the model in other words."})
@@ -112,6 +112,11 @@ class Inquiry:
         answer = self._model.answer(prompt, self._call.deadline, self._call.counting_tokens())
         self._answered(answer)
         return replace(answer, text=self._redaction.restored(answer.text))
+
+    def tell(self, problem: str) -> None:
+        """What the caller should know of the way, if there is nothing worse."""
+        if problem:
+            self._facts.setdefault("problem", problem)
 
     def without_the_model(self, problem: str) -> None:
         """The answer is made of what else there is."""

@@ -64,11 +64,11 @@ class RecommendCatalogItems(Tool):
     def run(self, call: CallContext, *, request: str, limit: int) -> dict[str, Any]:
         inquiry = Inquiry(call, self._parts.model, self._parts.redact)
         wanted = inquiry.data(request, MOST_CHARACTERS_READ, "request")
-        candidates = Candidates(call, self._knowledge)
+        candidates = Candidates(call, self._knowledge, inquiry)
         candidates.search(wanted, "catalog_item", LOOKED_AT)
         if not candidates:
             return {"work_note": NOTHING, "items": [], "method": "search"} | inquiry.facts
-        read = candidates.read(inquiry, CHARACTERS_OF_AN_ITEM)
+        read = candidates.read(CHARACTERS_OF_AN_ITEM)
         told = f"Items:\n{inquiry.around(shown(read))}\n\nThe request:\n{inquiry.around(wanted)}"
         try:
             said = inquiry.ask(inquiry.prompt(INSTRUCTION, told, max_tokens=ANSWER_TOKENS), _answer_schema(tuple(read)))

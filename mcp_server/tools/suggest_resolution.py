@@ -71,10 +71,10 @@ class SuggestResolution(Tool):
     def run(self, call: CallContext, *, short_description: str, description: str) -> dict[str, Any]:
         inquiry = Inquiry(call, self._parts.model, self._parts.redact)
         incident = inquiry.data(f"{short_description}\n{description}".strip(), MOST_CHARACTERS_READ, "description")
-        candidates = self._candidates(call, incident)
+        candidates = self._candidates(call, inquiry, incident)
         if not candidates:
             return {"work_note": NOTHING, "found": False, "steps": [], "sources": []} | inquiry.facts
-        read = candidates.read(inquiry, CHARACTERS_OF_A_SOURCE)
+        read = candidates.read(CHARACTERS_OF_A_SOURCE)
         told = f"Sources:\n{inquiry.around(shown(read))}\n\nThe incident:\n{inquiry.around(incident)}"
         try:
             said = inquiry.ask(inquiry.prompt(INSTRUCTION, told, max_tokens=ANSWER_TOKENS), _answer_schema(tuple(read)))
@@ -83,9 +83,9 @@ class SuggestResolution(Tool):
             return _without_the_model(candidates) | inquiry.facts
         return inquiry.restored_all(_checked(said, read, candidates)) | inquiry.facts
 
-    def _candidates(self, call: CallContext, query: str) -> Candidates:
+    def _candidates(self, call: CallContext, inquiry: Inquiry, query: str) -> Candidates:
         """Only incidents that say how they were resolved are of use."""
-        candidates = Candidates(call, self._knowledge)
+        candidates = Candidates(call, self._knowledge, inquiry)
         candidates.search(query, "incident", INCIDENTS_LOOKED_AT)
         candidates.keep(_is_resolved, INCIDENTS)
         candidates.search(query, "article", ARTICLES)

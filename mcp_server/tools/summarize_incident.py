@@ -98,7 +98,7 @@ class SummarizeIncident(Tool):
         points = []
         share = self._room // len(chunks)
         for number, chunk in enumerate(chunks, 1):
-            call.progress(number, len(chunks) + 1, f"Reading part {number} of {len(chunks)}")
+            call.log("info", f"Part {number} of {len(chunks)} is being read.")
             said = inquiry.ask(inquiry.prompt(PARTIAL, inquiry.around(_shown(chunk)), max_tokens=ANSWER_TOKENS), _points_schema(tuple(chunk)))
             sources = Sources(chunk.values())
             noted = [f"[{point['entry']}] {point['point']}" for point in said["points"] if not sources.unsupported(point["point"])]

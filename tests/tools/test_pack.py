@@ -1,12 +1,14 @@
 """The tools that summarise, answer, propose, draft and extract: what comes back, what is checked, and what happens without the model."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
 
 from mcp_server.errors import BadModelOutput, ModelTimeout, TooBusy
 from mcp_server.knowledge.documents import Document, Reader
+from mcp_server.knowledge.ports import Found
 from mcp_server.mcp.conversation import Silent
 from mcp_server.principal import Principal
 from mcp_server.storage.sqlite import SqliteState
@@ -239,6 +241,25 @@ def test_what_was_not_found_is_said_and_the_model_is_not_asked(pack, tool, argum
     assert not result.is_error
     assert result.structured.get("found", result.structured.get("answered", False)) is False or result.structured["items"] == []
     assert model.asked == []
+
+
+def test_a_server_that_knows_nothing_says_who_can_mend_it(pack):
+    class Empty(Shelf):
+        def search(self, *_, **__):
+            return Found(empty=True)
+
+    found = pack(Says(""), knowledge=Empty())("answer_from_knowledge", question="VPN?").structured
+    assert found["problem"] == "This server knows of no knowledge article that you may read. Ask the operator to import them: flask knowledge import."
+    assert not found["answered"]
+
+
+def test_a_search_that_could_not_compare_vectors_says_so(pack):
+    class Lexical(Shelf):
+        def search(self, *query, **more):
+            return replace(super().search(*query, **more), degraded="The embedding model is away.")
+
+    found = pack(Says(CLAIMS), knowledge=Lexical())("answer_from_knowledge", question="How do I connect to the VPN?").structured
+    assert (found["answered"], found["problem"]) == (True, "The embedding model is away.")
 
 
 def test_an_index_that_cannot_be_asked_is_an_error_in_words(pack):
