@@ -128,12 +128,12 @@ def opinions_of(evidence: Evidence, parameters: Parameters) -> dict[str, dict[st
 
 def _of_the_model(evidence: Evidence, parameters: Parameters) -> dict[str, float]:
     if evidence.probabilities is not None and sum(evidence.probabilities.values()) > 0:
-        return _smoothed({label: evidence.probabilities.get(label, 0.0) for label in evidence.labels}, max(parameters.smoothing, _doubt(evidence)))
+        return _smoothed({label: evidence.probabilities.get(label, 0.0) for label in evidence.labels}, max(parameters.smoothing, doubt_of(evidence)))
     rest = (1 - parameters.stated) / max(1, len(evidence.labels) - 1)
     return {label: parameters.stated if label == evidence.stated else rest for label in evidence.labels}
 
 
-def _doubt(evidence: Evidence) -> float:
+def doubt_of(evidence: Evidence) -> float:
     """What the model put on no label. Never all of it, or its opinion would be none."""
     return 0.0 if evidence.probabilities is None else min(0.95, max(0.0, 1 - sum(evidence.probabilities.values())))
 
@@ -141,7 +141,7 @@ def _doubt(evidence: Evidence) -> float:
 def _calibrated(evidence: Evidence, parameters: Parameters, *, share: float, agreed: bool) -> float:
     share = min(max(share, 1e-6), 1 - 1e-6)
     logit = parameters.intercept + parameters.slope * math.log(share / (1 - share)) + parameters.agreement * agreed
-    logit -= parameters.doubt * _doubt(evidence) + parameters.flag * evidence.flagged
+    logit -= parameters.doubt * doubt_of(evidence) + parameters.flag * evidence.flagged
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
 
 

@@ -158,7 +158,7 @@ class DeclaredTool(Tool):
     def answer(self, call: CallContext, arguments: Mapping[str, Any], examples: Sequence[Example]) -> Any:
         """What the model says after these examples."""
         facts, inquiry = self.declared.facts, Inquiry(call, self._parts.model, self._parts.redact)
-        messages = self._messages(inquiry, arguments, examples)
+        messages = inquiry.sealed(self._messages(inquiry, arguments, examples))
         prompt = Prompt(messages, call.model(facts.get("model")), max_tokens=facts["max_tokens"], temperature=facts.get("temperature"))
         if self._answer_schema is not None:
             return inquiry.restored_all(inquiry.ask(prompt, self._answer_schema))

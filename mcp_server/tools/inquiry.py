@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,8 +99,14 @@ class Inquiry:
     def prompt(self, instruction: str, question: str, *, max_tokens: int, version: str | None = None) -> Prompt:
         """`version`: what names the wording, where `instruction` has parts that the operator writes. The first prompt of a call names it."""
         self._facts.setdefault("prompt_version", hashlib.sha256((version or instruction).encode()).hexdigest()[:8])
-        messages = [Message("system", f"{instruction}\n{self.rule}"), Message("user", question)]
+        messages = self.sealed([Message("system", f"{instruction}\n{self.rule}"), Message("user", question)])
         return Prompt(messages, self._call.model(None), max_tokens=max_tokens, temperature=0.0, seed=SEED)
+
+    def sealed(self, messages: Sequence[Message]) -> list[Message]:
+        """With a fence that comes from what is asked: the same question is the same prompt, and its answer can be remembered."""
+        bare = [message.content.replace(self._fence.marker, "") for message in messages]
+        marker = Fence.of(*bare).marker
+        return [Message(message.role, message.content.replace(self._fence.marker, marker)) for message in messages]
 
     def ask(self, prompt: Prompt, schema: Schema) -> dict[str, Any]:
         """The model's answer in this form, as it came: with marks for what was redacted. Raises a ModelError."""

@@ -10,7 +10,7 @@ class Heard(Silent):
     def __init__(self):
         self.said = []
 
-    def notify(self, method, params):
+    def notify(self, _, params):
         self.said.append(params["progress"])
 
 
@@ -32,5 +32,5 @@ def test_the_model_that_is_asked_is_one_that_the_caller_may_use(models, wanted, 
 
 
 def test_another_model_is_refused_with_the_names_of_those_there_are():
-    with pytest.raises(ToolError, match="model: 'c' is not for you. You may use: a, b."):
+    with pytest.raises(ToolError, match=r"model: 'c' is not for you\. You may use: a, b\."):
         CallContext(None, Deadline.after(20), models=("a", "b")).model("c")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import ConfigurationError
+from mcp_server.errors import ToolError
 from mcp_server.mcp.policies import NO_POLICY, Policies, Policy
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.principal import Principal
@@ -101,3 +102,27 @@ def test_a_reload_with_other_policies_is_told_as_a_change_of_the_list():
     plain = ToolRegistry([Echo()], 1000)
     one, other = (ToolRegistry([Echo()], 1000, policies({}, lambda: 0.0, **rules)) for rules in ({}, {"a": NO_POLICY}))
     assert len({str(each.whole) for each in (plain, one, other)}) == 3
+
+
+def test_places_are_counted_by_client_and_given_back_one_by_one():
+    found, two = policies({}, lambda: 0.0), Policy(concurrent_calls=2)
+    ada, bob = (Principal(client_id, "s", frozenset(), 0, ()) for client_id in ("a", "b"))
+    first, second, third = (found.running(two, ada) for _ in range(3))
+    first.__enter__()
+    second.__enter__()
+    with pytest.raises(ToolError, match="2 calls at once"), third:
+        pass
+    with found.running(two, bob):
+        first.__exit__(None, None, None)
+    with found.running(two, ada), pytest.raises(ToolError), found.running(two, ada):
+        pass
+    second.__exit__(None, None, None)
+    with found.running(two, ada), found.running(two, ada):
+        pass
+
+
+def test_each_worker_has_its_share_and_at_least_one_place():
+    found = Policies({}, NO_POLICY, find=lambda _: None, count=lambda *_: None, workers=4, clock=lambda: 0.0)
+    ada = Principal("a", "s", frozenset(), 0, ())
+    with found.running(Policy(concurrent_calls=2), ada), pytest.raises(ToolError), found.running(Policy(concurrent_calls=2), ada):
+        pass

@@ -23,6 +23,9 @@ from tests.gateway import canary
 TAXONOMY = Taxonomy.load(Path(__file__).parents[2] / "config" / "incident_taxonomy.yaml")
 
 
+MARKER = re.compile(r"<(DATA-[0-9a-f]{16})>")
+
+
 @pytest.fixture
 def call(ollama):
     return caller(Gate(Ollama(ollama.url, context=4096), slots=2))
@@ -155,13 +158,15 @@ def check_proposal(proposal):
     assert proposal["back_end"]
 
 
-def test_classify_gives_the_same_proposal_for_the_same_incident_whatever_the_marker(call, ollama):
+def test_the_same_incident_is_the_same_question_and_another_has_another_marker(call, ollama):
     call("classify_incident", short_description="VPN drops")
     call("classify_incident", short_description="VPN drops")
-    first, second = [request for request in ollama.requests if "format" in request][-2:]
+    call("classify_incident", short_description="VPN drop")
+    first, second, other = [request for request in ollama.requests if "format" in request][-3:]
     assert first["options"] == second["options"]
     assert (first["options"]["temperature"], first["options"]["seed"]) == (0.0, 20)
-    assert first["messages"] != second["messages"]
+    assert first["messages"] == second["messages"]
+    assert MARKER.search(first["messages"][0]["content"])[1] != MARKER.search(other["messages"][0]["content"])[1]
     assert next(iter(first["format"]["properties"])) == "reason"
 
 

@@ -76,6 +76,7 @@ def test_a_list_that_is_not_everybodys_is_not_to_be_shared(guarded):
 
 
 @pytest.mark.parametrize("version", ["2025-06-18", STATELESS])
+@pytest.mark.requirement("TOOL-017")
 def test_a_tool_that_a_client_may_not_use_is_to_it_one_that_is_not_there(guarded, version):
     gateway = guarded()
     hidden, none = (
