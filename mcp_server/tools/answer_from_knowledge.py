@@ -20,6 +20,7 @@ from mcp_server.tools.supported import Sources
 ANSWER_TOKENS = 500
 ARTICLES = 5
 CHARACTERS_OF_AN_ARTICLE = 1500
+SHORTEST_CLAIM = 2  # words: what a model writes that has nothing to say
 MOST_CHARACTERS_READ = 2000
 NOT_FOUND = "The knowledge base has nothing that answers this."
 INSTRUCTION = """You answer a question of an IT service desk from knowledge articles, and from nothing else.
@@ -97,7 +98,7 @@ def _answer_schema(numbers: tuple[str, ...]) -> Schema:
 def _checked(said: Mapping[str, Any], read: Mapping[str, str], candidates: Candidates) -> dict[str, Any]:
     """Claims whose figures their own article does not have are left out."""
     sources = {number: Sources([text]) for number, text in read.items()}
-    wrong = [(claim, sources[claim["source"]].unsupported(claim["text"])) for claim in said["claims"]]
+    wrong = [(claim, sources[claim["source"]].unsupported(claim["text"])) for claim in said["claims"] if len(claim["text"].split()) >= SHORTEST_CLAIM]
     claims = [
         {"text": sources[claim["source"]].without_foreign_links(claim["text"]), "source": claim["source"]} for claim, facts in wrong if not facts]
     answered = said["answered"] and bool(claims)

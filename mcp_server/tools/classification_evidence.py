@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcp_server.errors import ContextTooLong, DependencyUnavailable, ModelError
@@ -67,9 +67,10 @@ class Gatherer:
         if len(offered) >= MOST_LABELS:  # `unknown` is one more
             return None
         categories = "\n".join(f"- {category.id}: {category.description}" for category in offered)
-        prompt = inquiry.prompt(QUESTION.format(categories=categories), inquiry.around(incident), max_tokens=1, version=QUESTION)
+        prompt = inquiry.prompt(QUESTION.format(categories=categories), inquiry.around(incident), max_tokens=1, version="")
+        half = replace(call.deadline, at=call.deadline.at - call.deadline.left / 2)  # the other half is for the reason
         try:
-            return self._parts.model.label_probabilities(prompt, [*(category.id for category in offered), UNKNOWN], call.deadline)
+            return self._parts.model.label_probabilities(prompt, [*(category.id for category in offered), UNKNOWN], half)
         except ModelError:
             return None
 

@@ -103,9 +103,9 @@ class ClassifyIncident(Tool):
         seen = self._gatherer.gather(call, incident, offered)
         offered = seen.most_likely(offered)
         choices = _choices(offered)
+        probabilities = self._gatherer.probabilities(call, inquiry, incident, offered)
         said = self._ask(inquiry, incident, offered, tuple(choices))
         stated = choices[said["category"]] if said else None
-        probabilities = self._gatherer.probabilities(call, inquiry, incident, offered) if said else None
         evidence = Evidence(
             (*(category.id for category in offered), UNKNOWN), UNKNOWN, probabilities, stated[0].id if stated else None, seen.neighbours,
             seen.similarities, inquiry.flagged)
@@ -175,7 +175,7 @@ def _proposal(
     if category is not None and category.assignment_group:
         proposal["assignment_group"] = category.assignment_group
     if said is None or stated is None:
-        return proposal | {"reason": "The model did not answer: the category is what the other methods found."}
+        return proposal | {"review": True, "reason": "The model gave no reason: the category is what was found without one."}
     proposal |= {"impact": said["impact"], "urgency": said["urgency"], "priority": priority_of(said["impact"], said["urgency"])}
     if stated[0].id != decision.label:
         return proposal | {"reason": f"The methods do not agree: the model said {stated[0].id}, and together they point to {decision.label}."}

@@ -27,9 +27,9 @@ class Facts(Schema):
         f"What was noticed in the text: `{INSTRUCTIONS}`, it speaks to a language model; `{HIDDEN_TEXT}`, parts of it were invisible and were "
         f"left out; `{SHORTENED}`, its middle was left out.")})
     redacted = fields.List(fields.String(), metadata={"description": "Kinds of secrets and personal data that were kept from the model."})
-    degraded = fields.Boolean(metadata={"description": "True when this was made without the model."})
+    degraded = fields.Boolean(metadata={"description": "True when the model did not answer, and this is what was found without its answer."})
     problem = fields.String(metadata={"description": "What was missing on the way, such as the model, and what to do."})
-    model = fields.String(required=True, metadata={"description": "The model that answered; `none` when it was made without."})
+    model = fields.String(required=True, metadata={"description": "The model that answered; `none` when none did."})
     back_end = fields.String(required=True, metadata={"description": "What it runs on. `embedded` is an evaluation model: do not rely on it."})
     prompt_version = fields.String(metadata={"description": "Changes when this server asks the model in other words."})
 
@@ -97,8 +97,9 @@ class Inquiry:
         return self.restored_all(value) if isinstance(value, dict) else value
 
     def prompt(self, instruction: str, question: str, *, max_tokens: int, version: str | None = None) -> Prompt:
-        """`version`: what names the wording, where `instruction` has parts that the operator writes. The first prompt of a call names it."""
-        self._facts.setdefault("prompt_version", hashlib.sha256((version or instruction).encode()).hexdigest()[:8])
+        """`version`: what names the wording, where `instruction` has parts that the operator writes; empty for one that is not told."""
+        if version != "":
+            self._facts.setdefault("prompt_version", hashlib.sha256((version or instruction).encode()).hexdigest()[:8])
         messages = self.sealed([Message("system", f"{instruction}\n{self.rule}"), Message("user", question)])
         return Prompt(messages, self._call.model(None), max_tokens=max_tokens, temperature=0.0, seed=SEED)
 

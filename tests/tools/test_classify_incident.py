@@ -62,6 +62,7 @@ def test_without_the_model_the_other_opinions_answer_and_say_so(fault):
     assert (found["category"], found["degraded"], found["model"]) == ("network", True, "none")
     assert found["method"] == "similar incidents + label descriptions"
     assert found["problem"]
+    assert found["review"]
     assert not {"impact", "urgency", "priority", "subcategory"} & found.keys(), "nothing is made up"
 
 
@@ -74,6 +75,23 @@ def test_with_no_opinion_at_all_it_is_an_error_that_says_what_to_do(parts):
 def test_probabilities_that_cannot_be_had_cost_only_themselves():
     found = classified(Says(SAID, probabilities=GONE), knowledge=Shelf())
     assert (found["category"], found["method"]) == ("network", "model + similar incidents")
+
+
+def test_probabilities_are_kept_when_the_rest_of_the_answer_does_not_come():
+    found = classified(Says(GONE, probabilities=SURE))
+    assert (found["category"], found["method"], found["degraded"], found["review"]) == ("network", "model", True, True)
+    assert "impact" not in found
+
+
+def test_half_of_the_time_is_left_for_the_reason():
+    class Slow(Says):
+        def label_probabilities(self, prompt, labels, deadline):
+            self.left = deadline.left
+            return super().label_probabilities(prompt, labels, deadline)
+
+    model = Slow(SAID)
+    classified(model)
+    assert 9 < model.left <= 10
 
 
 def test_incidents_that_are_labelled_otherwise_than_the_choice_have_no_vote():

@@ -280,7 +280,8 @@ def test_an_answer_names_its_article_with_each_sentence(pack):
 
 @pytest.mark.parametrize("said", [
     {"answered": False, "claims": []}, {"answered": False, "claims": CLAIMS["claims"]}, {"answered": True, "claims": []},
-    {"answered": True, "claims": [{"source": "KB0010001", "text": "Choose gateway gw9."}]}])
+    {"answered": True, "claims": [{"source": "KB0010001", "text": "Choose gateway gw9."}]},
+    {"answered": True, "claims": [{"source": "KB0010001", "text": "A"}]}])
 def test_what_the_articles_do_not_say_is_no_answer(pack, said):
     found = pack(Says(said))("answer_from_knowledge", question="How do I connect to the VPN?").structured
     assert (found["answered"], found["claims"], found["answer"]) == (False, [], "The knowledge base has nothing that answers this.")

@@ -219,7 +219,7 @@ def test_an_incident_that_gives_orders_stays_inside_its_fence(call, ollama):
 def test_a_model_that_fails_is_a_result_that_says_what_to_do(call, ollama, tool, fault, told):
     ollama.fault = fault
     result = call(tool, 1.0, **({"prompt": "x"} if tool == "llm_generate" else {"short_description": "x"}))
-    assert result.is_error
+    assert result.is_error or result.structured["degraded"], "half an answer is never passed off as a whole one"
     assert told in result.text
 
 
