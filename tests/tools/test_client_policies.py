@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from config.settings import ConfigurationError
+from mcp_server.deadline import Deadline
 from mcp_server.errors import ToolError
+from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.policies import NO_POLICY, Policies, Policy
 from mcp_server.mcp.tool import ToolRegistry
 from mcp_server.principal import Principal
@@ -126,3 +128,23 @@ def test_each_worker_has_its_share_and_at_least_one_place():
     ada = Principal("a", "s", frozenset(), 0, ())
     with found.running(Policy(concurrent_calls=2), ada), pytest.raises(ToolError), found.running(Policy(concurrent_calls=2), ada):
         pass
+
+
+class Prepares(Echo):
+    def run(self, call, *, message, **prepared):
+        return f"{message} {call.model(None)} {prepared}"
+
+
+def test_a_task_is_counted_when_it_is_begun_and_held_to_its_models_when_it_runs():
+    counted = []
+    found = Policies(
+        {"a": Policy(models=("small",), calls_per_minute=5)}, NO_POLICY, find=lambda _: None,
+        count=lambda name, limit: counted.append((name, limit.most)), workers=1, clock=lambda: 0.0)
+    tools, ada = ToolRegistry([Prepares()], 1000, found), Principal("a", "s", frozenset(), 0, ())
+    call = CallContext(ada, Deadline.after(20))
+    assert tools.prepare(tools["echo"], call, {"message": "x"}) == {}
+    assert counted == [("policy:a", 5)]
+    assert tools.call(tools["echo"], CallContext(ada, Deadline.after(20)), {"message": "x"}, {"more": 1}).text == "x small {'more': 1}"
+    assert len(counted) == 1
+    tools.call(tools["echo"], call, {"message": "x"})
+    assert len(counted) == 2

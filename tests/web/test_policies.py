@@ -174,3 +174,8 @@ def test_the_instructions_name_the_tools_that_there_are(gateway):
 
 def test_the_instructions_name_no_tools_where_not_everybody_has_the_same(guarded):
     assert "classify_incident" not in instructions_of(guarded())
+
+
+@pytest.mark.parametrize(("wanted", "there"), [("on", True), ("off", False)])
+def test_the_tool_for_trying_a_connection_is_there_when_it_is_wanted(open_gateway, wanted, there):
+    assert ("echo" in listed(open_gateway(ECHO_TOOL=wanted))) is there
