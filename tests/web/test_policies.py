@@ -100,6 +100,13 @@ def test_the_first_of_its_models_is_the_default_of_a_client(guarded, monkeypatch
     assert [prompt.model for prompt in prompts] == [asked]
 
 
+@pytest.mark.parametrize(("models", "shown"), [("[small, tiny]", ("small", ["tiny"])), ("[tiny]", ("tiny", ["tiny"])), ("[small]", ("small", []))])
+def test_the_status_shows_a_client_the_models_that_are_for_it(guarded, models, shown):
+    gateway = guarded(f"clients: {{api-key: {{models: {models}}}}}")
+    told = ask(gateway, "tools/call", name="server_status", arguments={})["result"]["structuredContent"]
+    assert (told["model"], told["models"]) == shown
+
+
 @both_back_ends
 def test_calls_beyond_the_limit_of_a_minute_say_when_to_come_again(guarded, back_end):
     gateway = guarded()
