@@ -91,8 +91,7 @@ def build_services(
 ) -> Services:
     base = lay_foundations(settings, clock, log_to)
     authorization, beside_authorization = build_authorization(base, fetch or SafeFetch())
-    served, beside_mcp = build_mcp(
-        base, config, model=model, embedder=embedder, more=more, revoked=authorization.revocations.known_to_be_revoked)
+    served, beside_mcp = build_mcp(base, config, authorization, model=model, embedder=embedder, more=more)
     calls = RunningCalls()
     stores = {"state": base.state, "registry": base.registry}
     return Services(

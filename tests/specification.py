@@ -353,6 +353,12 @@ REQUIREMENTS: dict[str, Requirement] = {
     "TOOL-011": Requirement("found here: FastMCP 400 kB", "2 000 unknown arguments: report under 60 kB"),
     "TOOL-012": Requirement(
         "OWASP LLM01, LLM06; MCP10", "prompt-injection text from the model: handed on as data; no tool is called by the server"),
+    "TOOL-013": Requirement("issue: tool pack", "every structured result satisfies its output schema, and its text is the same JSON"),
+    "TOOL-014": Requirement("OWASP LLM01", "ids in an answer come only from the candidates that were sent"),
+    "TOOL-015": Requirement("OWASP LLM09", "figures, dates and record numbers that no source has are left out and named"),
+    "TOOL-016": Requirement("OWASP LLM02", "redaction: nothing private reaches the model or the embedder, from any tool"),
+    "TOOL-017": Requirement("OWASP LLM06", "per-client policy: a tool that is not a client's is to it one that is not there; models and limits hold"),
+    "TOOL-018": Requirement("OWASP LLM01", "text that speaks to the model is flagged, and no such classification is certain"),
     # CORS
     "COR-001": Requirement("guide", "preflight from an allowed origin: exact origin, methods, headers, Vary: Origin"),
     "COR-002": Requirement("guide", "preflight from foreign origins: no allow header on protected endpoints"),

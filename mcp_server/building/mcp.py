@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mcp_server.background import every, once
 from mcp_server.building.foundations import Background, Foundations
 from mcp_server.knowledge.base import KnowledgeBase
 from mcp_server.knowledge.searching import SearchableKnowledge
-from mcp_server.llm.open import open_model
+from mcp_server.llm.open import open_embedder, open_model
 from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
@@ -31,15 +31,12 @@ from mcp_server.mcp.tool import Tool, ToolRegistry
 from mcp_server.oauth.credentials import derive_key
 from mcp_server.storage.open import open_knowledge
 from mcp_server.tools import SHIPPED, build_tools
+from mcp_server.tools.instructions import instructions
 from mcp_server.tools.knowledge_resources import ArticleResources, telling
 from mcp_server.tools.operator_files import OperatorFiles
 from mcp_server.tools.taxonomy_resources import taxonomy_resources
-from mcp_server.web.services import McpServices
+from mcp_server.web.services import AuthorizationServices, McpServices
 
-INSTRUCTIONS = (
-    "A language model inside the company's network, for IT service management. Call classify_incident for the category, impact, urgency and "
-    "priority of an incident, and llm_generate for free text. Give each tool the plain text of the record; nothing you send leaves the network."
-)
 ICON = Path(__file__).parent.parent / "web/static/icon.svg"
 LISTEN_SECONDS, TASKS_SECONDS, KNOWLEDGE_SECONDS = 0.05, 1.0, 2.0
 
@@ -57,32 +54,39 @@ NOTHING_MORE = More()
 
 
 def build_mcp(
-    base: Foundations, config: Path, *, model: LanguageModel | None, embedder: Embedder | None, more: More, revoked: Callable[[Sequence[str]], bool],
+    base: Foundations, config: Path, authorization: AuthorizationServices, *, model: LanguageModel | None, embedder: Embedder | None, more: More,
 ) -> tuple[McpServices, tuple[Background, ...]]:
-    """The objects, and what runs beside the requests. `revoked` tells of a caller's ids whether one is known to be revoked.
+    """The objects, and what runs beside the requests. `authorization` knows clients, and which credentials are revoked.
 
     Raises ConfigurationError for a bad file of the operator's in `config`.
     """
     settings, state, clock = base.settings, base.state, base.clock
     model = model or open_model(settings, settings.state_path.parent)
+    embedder = embedder or open_embedder(settings, settings.state_path.parent)
+    revocations = authorization.revocations
     files = OperatorFiles.read(config, SHIPPED)
     corpus, index = open_knowledge(settings.knowledge_url, settings.knowledge_path)
     knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock), index, corpus, embedder)
-    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools, knowledge=knowledge.search), *more.tools), settings.tool_output_limit)
+    built_tools = build_tools(
+        model, files.taxonomy, files.tools, knowledge=knowledge.search, embedder=embedder, chats=state.chats, parameters=files.classification,
+        redact=settings.redact, context=settings.llm_context, echo=settings.echo_tool == "on", clock=clock)
+    policies = files.clients.enforced(
+        find=authorization.clients.find, count=lambda name, limit: revocations.admit((), name, limit), workers=settings.web_concurrency, clock=clock)
+    tools = ToolRegistry((*built_tools, *more.tools), settings.tool_output_limit, policies)
     keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     switchboard = Switchboard(state.journals, clock)
     runner = TaskRunner(
-        state.tasks, tools, switchboard, clock, timeout=settings.task_timeout, admitted=lambda ids: not revoked(ids),
+        state.tasks, tools, switchboard, clock, timeout=settings.task_timeout, admitted=lambda ids: not revocations.known_to_be_revoked(ids),
         log_unexpected=_log_unexpected, log_ended=lambda facts: base.write_access_line({"event": "task", **facts}))
     server = Server(
-        "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, INSTRUCTIONS, tools,
+        "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, instructions(() if tools.differs else [tool.name for tool in tools]), tools,
         Sessions(keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always"), switchboard,
         RequestStates(keys, clock), Changes(switchboard, clock), PromptRegistry((*files.prompts, *more.prompts)),
         ResourceRegistry((taxonomy_resources(files.taxonomy), ArticleResources(index, clock), *more.resources)),
         tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout), icons=(Icon.svg(ICON.read_bytes()),))
     built = McpServices(
         dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model,
-        knowledge=knowledge)
+        embedder=embedder, knowledge=knowledge)
     return built, (
         once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
         every(KNOWLEDGE_SECONDS, telling(index, state.listings, server.changes, clock)))

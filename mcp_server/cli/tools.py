@@ -16,6 +16,8 @@ from mcp_server.cli.terminal import Terminal
 from mcp_server.deadline import Deadline
 from mcp_server.mcp.context import CallContext
 from mcp_server.tools import SHIPPED
+from mcp_server.tools.declared import DeclaredTool
+from mcp_server.tools.declared_examples import Tried, try_examples
 from mcp_server.tools.operator_files import OperatorFiles, check
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -68,12 +70,35 @@ def call(name: str, arguments: Sequence[str], *, timeout: float | None, as_json:
         click.get_current_context().exit(FAILED)
 
 
+@tools.command("test")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--timeout", type=click.FloatRange(1, 600), help="Seconds for each example. Default: LLM_TIMEOUT.")
+@as_json
+def test(names: Sequence[str], *, timeout: float | None, as_json: bool) -> None:
+    """Ask the model the examples of the declared tools, of all or of those named, and compare what it answers.
+
+    An example is left out of the prompt while it is tested. An answer fails that is not in the form of the output, or in which a choice, a flag or a
+    number is another than the example's; texts are not compared.
+    """
+    built = services()
+    declared = {tool.name: tool for tool in built.tools if isinstance(tool, DeclaredTool)}
+    if unknown := [name for name in names if name not in declared]:
+        raise click.UsageError(f"{unknown[0]!r} is not declared in config/tools/. Those that are: {', '.join(declared) or 'none'}.")
+    tried: list[Tried] = []
+    for name in names or declared:
+        tried += try_examples(declared[name], lambda: CallContext(None, Deadline.after(timeout or built.settings.llm_timeout)))
+    rows = [{"tool": each.tool, "example": each.number, "result": each.problem or "good", "seconds": round(each.seconds, 1)} for each in tried]
+    print_rows(rows, ("tool", "example", "result", "seconds"), as_json=as_json, none="No declared tool has an example. Add `examples` to its file.")
+    if any(each.problem for each in tried):
+        click.get_current_context().exit(FAILED)
+
+
 @tools.command("lint")
 @click.option("--config", type=click.Path(exists=True, file_okay=False, path_type=Path), default=CONFIG, help="The folder. Default: config/.")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE]...")
 @as_json
 def lint(files: Sequence[Path], *, config: Path, as_json: bool) -> None:
-    """Check the YAML files of tools and prompts: those in config/, or the ones that are named.
+    """Check the YAML files in config/: tools, prompts, the taxonomy and what clients may use; or single tools and prompts.
 
     Needs no settings. A running server takes them over when it is reloaded (SIGHUP).
     """

@@ -47,13 +47,13 @@ class ServerStatus(Tool):
 
     def run(self, call: CallContext) -> dict[str, Any]:
         status = self._model_status(call.deadline)
-        told = {"model": status.model, "problem": status.problem}
+        told = {"model": call.model(None) or status.model, "problem": status.problem}
         facts = {name: status.facts[name] for name in ("note", "running", "waiting") if name in status.facts}
         return {
             "version": __version__,
             "back_end": status.back_end,
             "model_available": status.available,
-            "models": list(status.models),
+            "models": [model for model in status.models if not call.models or model in call.models],
             **{name: value for name, value in told.items() if value},
             **facts,
         }

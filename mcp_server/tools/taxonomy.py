@@ -10,6 +10,8 @@ from marshmallow import Schema, fields, validate
 from mcp_server.tools.yaml_file import read
 
 UNKNOWN = "unknown"
+MOST_CATEGORIES = 500
+"""Of more than forty the model is shown the most likely."""
 _ID = validate.Regexp(r"^[a-z0-9][a-z0-9_-]{0,39}$", error="must be lower case letters, digits, _ and -, at most 40 characters.")
 _LINE = validate.Regexp(r"^[^\n\r]{1,200}$", error="must be one line of at most 200 characters.")
 
@@ -50,5 +52,5 @@ class CategorySchema(Schema):
 class TaxonomySchema(Schema):
     categories = fields.Dict(
         keys=fields.String(validate=[_ID, validate.NoneOf([UNKNOWN], error="is what an unclear incident gets; it needs no entry.")]),
-        values=fields.Nested(CategorySchema), required=True, validate=validate.Length(min=1, max=40),
+        values=fields.Nested(CategorySchema), required=True, validate=validate.Length(min=1, max=MOST_CATEGORIES),
     )

@@ -56,7 +56,8 @@ def mcp() -> ResponseReturnValue:
     if isinstance(message, list):
         _count_the_others(built, principal, len(message) - 1)
     era = era_of(environ.get("HTTP_MCP_PROTOCOL_VERSION"), message)
-    delivery = Delivery(principal, Deadline.after(built.settings.llm_timeout), era, _headers(environ))
+    deadline = Deadline.after(built.settings.llm_timeout, caller=principal.client_id if principal else "")
+    delivery = Delivery(principal, deadline, era, _headers(environ))
     if "HTTP_MCP_SESSION_ID" in environ and not era.stateless:
         delivery.session = session = built.mcp_server.sessions.find(environ["HTTP_MCP_SESSION_ID"], principal)
         if session is not None and "HTTP_MCP_PROTOCOL_VERSION" not in environ:
@@ -75,7 +76,7 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     primed = session is not None and session.primed
     listener = _listener(built, environ, facts, delivery.principal, primed=primed, streams=built.dispatcher.only_streams(message))
     if listener.streams and isinstance(message, Request) and progress_token(message) is not None:
-        delivery.deadline = Deadline.after(built.settings.llm_stream_timeout)
+        delivery.deadline = Deadline.after(built.settings.llm_stream_timeout, caller=delivery.deadline.caller)
 
     def work() -> Reply:
         if delivery.principal is None:

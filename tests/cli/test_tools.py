@@ -10,6 +10,7 @@ from marshmallow import Schema
 from config.settings import ConfigurationError
 from mcp_server import command_line
 from mcp_server.app import CONFIG, More
+from mcp_server.llm.ports import Answer
 from mcp_server.mcp.arguments import Text
 from mcp_server.mcp.asking import Elicitation, ListRoots, Sampling
 from mcp_server.mcp.tool import Tool
@@ -192,3 +193,70 @@ def test_a_bad_file_refuses_the_configuration_with_its_status(machine, config):
     with pytest.raises(ConfigurationError) as caught:
         machine.app(config=config)
     assert "greet.yaml line 2, titel" in str(caught.value)
+
+
+TRIED = """name: triage
+title: Triage
+description: Tells how bad an incident is.
+inputs:
+  incident: {type: text, description: The incident., required: true}
+prompt: "{{ incident }}"
+output:
+  impact: {type: whole, description: The impact., min: 1, max: 3}
+  reason: {type: text, description: Why., max_characters: 100}
+examples:
+  - {arguments: {incident: All is down}, answer: {impact: 2, reason: Another text is no matter}}
+  - {arguments: {incident: My mouse}, answer: {impact: 3, reason: x}}
+"""
+
+
+@pytest.fixture
+def triage(machine, config):
+    """triage(*arguments, answer=…) → the outcome of `flask tools test` on a config with one tool that has examples."""
+    (config / "tools" / "triage.yaml").write_text(TRIED)
+    (config / "tools" / "greet.yaml").write_text(TOOL)
+
+    def triage(*arguments, answer='{"impact": 2, "reason": "r"}'):
+        app = machine.app(config=config)
+        asked = []
+        app.extensions["services"].model.answer = lambda prompt, *_: asked.append(prompt) or Answer(answer, "tiny", complete=True)
+        outcome = machine.run("tools", "test", *arguments, app=app)
+        outcome.asked = asked
+        return outcome
+
+    return triage
+
+
+def test_the_examples_of_a_tool_are_asked_without_the_one_that_is_tested(triage):
+    tried = triage("--json")
+    assert [(row["tool"], row["example"], row["result"]) for row in tried.json] == [("triage", 1, "good"), ("triage", 2, "impact is 2, not 3")]
+    assert tried.status == 1
+    first, second = ("\n".join(message.content for message in prompt.messages) for prompt in tried.asked)
+    assert first.count("All is down") == first.count("My mouse") == 1
+    assert "Another text is no matter" not in first
+    assert "Another text is no matter" in second
+
+
+def test_an_answer_that_is_not_in_the_form_fails(triage):
+    tried = triage("triage", answer="never JSON")
+    assert tried.status == 1
+    assert "cannot be used" in tried.out
+
+
+def test_a_tool_that_is_not_declared_cannot_be_tested(triage):
+    failed = triage("echo")
+    assert failed.status == 2
+    assert "Those that are: greet, triage." in failed.err
+
+
+def test_tools_without_examples_are_nothing_to_test(triage):
+    tried = triage("greet")
+    assert tried.status == 0
+    assert "No declared tool has an example. Add `examples` to its file." in tried.err
+
+
+def test_lint_checks_what_clients_may_use_too(run, config):
+    (config / "clients.yaml").write_text("default: {tools: [ecko]}\n")
+    linted = run("tools", "lint", "--config", str(config))
+    assert linted.status == 1
+    assert "clients.yaml line 1, default.tools.0: there is no tool 'ecko'." in linted.err

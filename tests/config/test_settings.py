@@ -357,3 +357,9 @@ def test_without_passwords_and_without_a_provider_nobody_could_sign_in():
 
 def test_a_provider_on_loopback_may_be_http_in_development():
     assert settings(**OIDC | {"OIDC_ISSUER": "http://localhost:9000"}).oidc_issuer == "http://localhost:9000"
+
+
+@pytest.mark.parametrize(("environ", "offered"), [
+    ({}, "on"), (PRODUCTION, "off"), ({**PRODUCTION, "ECHO_TOOL": "on"}, "on"), ({"ECHO_TOOL": "off"}, "off")])
+def test_the_tool_for_trying_a_connection_is_not_offered_in_production_unless_it_is_wanted(environ, offered):
+    assert settings(**{"REDIS_URL": "redis://localhost", "LLM_BACKEND": "ollama", **environ}).echo_tool == offered

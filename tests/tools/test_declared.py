@@ -115,7 +115,7 @@ def caller(folder):
 
 def test_a_file_becomes_a_tool_that_is_listed_behind_the_shipped_ones(caller):
     registry = caller(Model()).registry
-    assert [tool.name for tool in registry] == [*SHIPPED, "summarise_change"]
+    assert [tool.name for tool in registry][-2:] == ["echo", "summarise_change"]
     definition = registry["summarise_change"].definition
     assert definition["description"] == "Summarises a change request for its approvers."
     assert definition["annotations"] == {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": False, "openWorldHint": False}
@@ -249,6 +249,53 @@ def test_all_problems_of_all_files_are_told_at_once(folder):
             "a.yaml line 2, titel", "a.yaml, title", "b.yaml line 24, prompt", "b.yaml line 15, inputs.words",
             "d.yaml, name: 'summarise_change' is taken by"):
         assert problem in told
+
+
+WITH_EXAMPLES = STRUCTURED + """examples:
+  - arguments: {change: Reboot db1., words: 10, audience: team}
+    answer: {summary: Reboots db1., risk: high}
+  - arguments: {change: New logo.}
+    answer: {summary: Shows another logo., risk: low, steps: [Upload it]}
+"""
+
+
+def test_examples_are_questions_that_were_answered_before_and_their_texts_are_fenced_too(caller):
+    model = Model('{"summary": "S", "risk": "low"}')
+    caller(model, WITH_EXAMPLES)(change="x")
+    system, *told, asked = model.asked[0].messages
+    assert [message.role for message in told] == ["user", "assistant", "user", "assistant"]
+    assert json.loads(told[1].content) == {"summary": "Reboots db1.", "risk": "high"}
+    marker = re.search(r"<(DATA-[0-9a-f]{16})>", system.content)[1]
+    assert all(f"<{marker}>\n" in message.content for message in (told[0], told[2], asked))
+    assert "Reboot db1." in told[0].content
+    assert "in 10 words" in told[0].content
+
+
+def test_the_answer_of_a_tool_without_an_object_is_shown_as_text(caller):
+    model = Model("Done.")
+    caller(model, GOOD + "examples: [{arguments: {change: Reboot.}, answer: It reboots.}]\n")(change="x")
+    assert [message.content for message in model.asked[0].messages[2:3]] == ["It reboots."]
+
+
+@pytest.mark.parametrize(("spoil", "by", "problem"), [
+    ("words: 10", "words: 5", "line 34, examples.0.arguments: words: Must be greater than or equal to 10"),
+    ("change: New logo.", "chance: New logo.", "line 36, examples.1.arguments: change: Missing data for required field. chance: Unknown field."),
+    ("risk: high", "risk: none", "line 35, examples.0.answer: risk: Must be one of: low, high."),
+    ("{summary: Reboots db1., risk: high}", "text", "line 35, examples.0.answer: Invalid input type."),
+    ("    answer: {summary: Reboots db1., risk: high}\n", "", "line 34, examples.0.answer: Missing data"),
+    ("examples:", "example:", "example: Unknown field."),
+])
+def test_an_example_that_no_call_could_be_is_refused_by_line(folder, spoil, by, problem):
+    assert spoil in WITH_EXAMPLES
+    with pytest.raises(ConfigurationError) as caught:
+        OperatorFiles.read(folder(change=WITH_EXAMPLES.replace(spoil, by)), SHIPPED)
+    assert any(problem in told for told in caught.value.problems), caught.value.problems
+
+
+def test_the_model_of_the_file_is_asked(caller):
+    model = Model("Done.")
+    caller(model, GOOD + "model: small\n")(change="x")
+    assert model.asked[0].model == "small"
 
 
 def test_no_folder_means_no_tools(folder):

@@ -48,7 +48,7 @@ def test_a_category_is_found_by_its_id(load):
     ("  network:", "  unknown:", "line 2, categories.unknown: is what an unclear incident gets"),
     ("assignment_group: Network", "assignment_group: 7", "line 5, categories.network.assignment_group: Not a valid string."),
     ("    subcategories: [vpn, wifi]\n", "    description: again\n", "line 4: the key 'description' is there twice."),
-    (GOOD, "# none yet\ncategories: {}\n", "line 2, categories: Length must be between 1 and 40."),
+    (GOOD, "# none yet\ncategories: {}\n", "line 2, categories: Length must be between 1 and 500."),
     ("categories:", "groups:", ", categories: Missing data for required field."),
     (GOOD, "", ", categories: Missing data for required field."),
     (GOOD, "- a\n- b\n", ": Invalid input type."),
