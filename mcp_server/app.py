@@ -21,7 +21,8 @@ from mcp_server.audit_log.chain import Keys
 from mcp_server.audit_log.writer import ChainedFile
 from mcp_server.background import every, once, sweeping, sweeping_keys
 from mcp_server.clock import Clock, wall_clock
-from mcp_server.llm.open import open_embedder, open_model
+from mcp_server.llm.leases import RENEW_SECONDS
+from mcp_server.llm.open import open_embedder, open_leases, open_model
 from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
@@ -198,7 +199,9 @@ def build_services(
         issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
-    model = model or open_model(settings, settings.state_path.parent)
+    leases = open_leases(settings, state.model_slots, clock=clock, warn=_log_leases)
+    renewing = [every(RENEW_SECONDS, leases.renew)] if leases else []
+    model = model or open_model(settings, settings.state_path.parent, leases)
     embedder = embedder or open_embedder(settings, settings.state_path.parent)
     files = OperatorFiles.read(config, SHIPPED)
     tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
@@ -247,7 +250,7 @@ def build_services(
         tools=tools, model=model, embedder=embedder, write_access_line=write_access_line,
         background=(once(lambda: announce(served, state.listings, clock())), every(FOLLOW_SECONDS, revocations.follow),
                     every(KEYS_SECONDS, signing_keys.follow), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
-                    every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit))))
+                    every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit)), *renewing))
 
 
 class Gateway(Flask):
@@ -295,6 +298,10 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[di
         keys = Keys(settings.jwt_secret, settings.jwt_secret_previous)
         write = logs.line_writer(path) if path.exists() and not path.is_file() else ChainedFile(path, keys, clock, otherwise=log_to)
     return lambda record: write({"event": "audit", **record})
+
+
+def _log_leases(detail: str) -> None:
+    logs.get("model").warning("each worker keeps to its own share of the model slots for now", detail=detail)
 
 
 def _log_unexpected(error: Exception, method: str) -> None:

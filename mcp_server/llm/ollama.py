@@ -16,7 +16,7 @@ from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
 from mcp_server.llm.ollama_loading import Loading
 from mcp_server.llm.ollama_models import OllamaModel, OllamaModels, missing
-from mcp_server.llm.ports import MOST_LABELS, Answer, ModelStatus, OnToken, Prompt
+from mcp_server.llm.ports import MOST_LABELS, Answer, ModelIdentity, ModelStatus, OnToken, Prompt
 from mcp_server.llm.refusals import refusal
 
 BACK_END = "ollama"
@@ -82,6 +82,11 @@ class Ollama:
         except ModelError as error:
             return ModelStatus(BACK_END, available=False, problem=error.message)
         return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={"version": version, "context": self._context})
+
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Raises a ModelError."""
+        chosen = self._models.choose(model, deadline)
+        return ModelIdentity(BACK_END, chosen.name, f"{chosen.digest} {self._context}")
 
     def answers(self, deadline: Deadline) -> bool:
         """Whether an Ollama listens there."""

@@ -18,7 +18,7 @@ from mcp_server.llm import labels as letters
 from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
 from mcp_server.llm.openai_models import OpenAIModel, OpenAIModels
-from mcp_server.llm.ports import MOST_LABELS, Answer, ModelStatus, OnToken, Prompt
+from mcp_server.llm.ports import MOST_LABELS, Answer, ModelIdentity, ModelStatus, OnToken, Prompt
 from mcp_server.llm.refusals import error_in, refusal
 
 BACK_END = "openai"
@@ -75,6 +75,11 @@ class OpenAI:
         except ModelError as error:
             return ModelStatus(self._back_end, available=False, problem=error.message)
         return ModelStatus(self._back_end, available=True, model=model.name, models=names, facts={"context": model.context or self._context})
+
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Raises a ModelError."""
+        chosen = self._models.choose(model, deadline)
+        return ModelIdentity(self._back_end, chosen.name, chosen.digest)
 
     def tokens_in(self, prompt: Prompt, model: str, deadline: Deadline) -> int | None:  # noqa: ARG002 -- the API has no way to ask
         """How many tokens the prompt has for this model; None where the server cannot say."""

@@ -38,6 +38,7 @@ class OllamaWire:
             model: {"capabilities": ["completion"]},
         }
         self.fault = ""
+        self.digest = "0" * 64
         self.lists_capabilities = True  # older versions tell them, and remote_host, in /api/show alone
         self.load_seconds = 0.0
         self.loaded: set[str] = set()
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
     def do_GET(self):
-        models = [_listed(name, facts if self.wire.lists_capabilities else {}) for name, facts in self.wire.models.items()]
+        models = [_listed(name, facts if self.wire.lists_capabilities else {}, self.wire.digest) for name, facts in self.wire.models.items()]
         known = {
             "/api/version": {"version": VERSION},
             "/api/tags": {"models": models},
@@ -334,8 +335,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _listed(name, facts):
-    return {"name": name, "model": name, "size": 500_000, "digest": "0" * 64, "details": {"family": "llama"}, **facts}
+def _listed(name, facts, digest):
+    return {"name": name, "model": name, "size": 500_000, "digest": digest, "details": {"family": "llama"}, **facts}
 
 
 def _all(first, others):
