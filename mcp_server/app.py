@@ -24,6 +24,8 @@ from mcp_server.clock import Clock, wall_clock
 from mcp_server.llm.leases import RENEW_SECONDS
 from mcp_server.llm.open import open_embedder, open_leases, open_model
 from mcp_server.llm.ports import Embedder, LanguageModel
+from mcp_server.llm.self_test import FOLLOW_SECONDS as SELF_TEST_SECONDS
+from mcp_server.llm.self_test import SelfTest, Step
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
@@ -203,6 +205,7 @@ def build_services(
     renewing = [every(RENEW_SECONDS, leases.renew)] if leases else []
     model = model or open_model(settings, settings.state_path.parent, leases)
     embedder = embedder or open_embedder(settings, settings.state_path.parent)
+    self_test = SelfTest(model, embedder, context=settings.llm_context, changed=_log_self_test)
     files = OperatorFiles.read(config, SHIPPED)
     tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
@@ -247,10 +250,11 @@ def build_services(
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window),
         dispatcher=Dispatcher(METHODS, served, _log_unexpected), mcp_server=served, journals=state.journals,
-        tools=tools, model=model, embedder=embedder, write_access_line=write_access_line,
+        tools=tools, model=model, embedder=embedder, self_test=self_test, write_access_line=write_access_line,
         background=(once(lambda: announce(served, state.listings, clock())), every(FOLLOW_SECONDS, revocations.follow),
                     every(KEYS_SECONDS, signing_keys.follow), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
-                    every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit)), *renewing))
+                    every(SWEEP_SECONDS, sweeping(state, registry, clock)), every(SWEEP_SECONDS, sweeping_keys(key_records, audit)),
+                    every(SELF_TEST_SECONDS, self_test.follow), *renewing))
 
 
 class Gateway(Flask):
@@ -302,6 +306,14 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int) -> Callable[[di
 
 def _log_leases(detail: str) -> None:
     logs.get("model").warning("each worker keeps to its own share of the model slots for now", detail=detail)
+
+
+def _log_self_test(steps: tuple[Step, ...]) -> None:
+    for step in steps:
+        if not step.ok:
+            logs.get("model").warning(step.said, self_test=step.name, next_step=step.next_step)
+    if all(step.ok for step in steps):
+        logs.get("model").info("the self-test of the model passed", found=[step.said for step in steps])
 
 
 def _log_unexpected(error: Exception, method: str) -> None:

@@ -81,7 +81,8 @@ class Ollama:
             model = self._models.choose(None, deadline)
         except ModelError as error:
             return ModelStatus(BACK_END, available=False, problem=error.message)
-        return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={"version": version, "context": self._context})
+        return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={
+            "version": version, "context": self._loaded_context(model.name, deadline)})
 
     def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
         """Raises a ModelError."""
@@ -100,6 +101,17 @@ class Ollama:
             return str(self._http.get("/api/version", deadline).get("version") or "")
         except StatusError as error:
             raise refusal(error.status, error.body, "") from error
+
+    def _loaded_context(self, model: str, deadline: Deadline) -> int:
+        """What the model was loaded with: a small model has less than was asked for, and Ollama says so only here."""
+        try:
+            loaded = self._http.get("/api/ps", deadline).get("models")
+        except (StatusError, ModelError):
+            return self._context
+        for entry in loaded if isinstance(loaded, list) else []:
+            if isinstance(entry, dict) and entry.get("name") == model and isinstance(entry.get("context_length"), int):
+                return min(self._context, int(entry["context_length"])) or self._context
+        return self._context
 
     def _chat(self, prompt: Prompt, model: OllamaModel, deadline: Deadline, on_token: OnToken | None) -> Answer:
         text: list[str] = []

@@ -13,6 +13,7 @@ from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
 from mcp_server.llm.ports import Embedder, LanguageModel
+from mcp_server.llm.self_test import SelfTest
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
 from mcp_server.mcp.server import Server
@@ -90,6 +91,7 @@ class Services:
     tools: ToolRegistry
     model: LanguageModel
     embedder: Embedder
+    self_test: SelfTest
     write_access_line: Callable[[dict[str, Any]], None]
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)

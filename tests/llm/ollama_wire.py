@@ -39,6 +39,7 @@ class OllamaWire:
         }
         self.fault = ""
         self.digest = "0" * 64
+        self.context_length = 4096
         self.lists_capabilities = True  # older versions tell them, and remote_host, in /api/show alone
         self.load_seconds = 0.0
         self.loaded: set[str] = set()
@@ -93,10 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         models = [_listed(name, facts if self.wire.lists_capabilities else {}, self.wire.digest) for name, facts in self.wire.models.items()]
+        running = [{**model, "context_length": self.wire.context_length} for model in models if model["name"] in self.wire.loaded | self.wire.loading]
         known = {
             "/api/version": {"version": VERSION},
             "/api/tags": {"models": models},
-            "/api/ps": {"models": [model for model in models if model["name"] in self.wire.loaded | self.wire.loading]},
+            "/api/ps": {"models": running},
         }
         if self.wire.fault == "html 502":
             self._html(502)
