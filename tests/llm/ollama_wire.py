@@ -109,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked_for = body["model"]
         try:
             if self.path == "/api/show":
                 self._json(200, {"details": {}, **self._model(body["model"])})
@@ -222,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "busy 503":
                 raise _Refused(503, BUSY)
             case "not found":
-                raise _Refused(404, "model 'tiny:latest' not found")
+                raise _Refused(404, f"model '{self.asked_for}' not found")
             case "garbage":
                 self._text(200, b"<html>Please log in</html>\n" * 3, "text/html")
             case "redirect":
