@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -43,35 +44,32 @@ class Ollama:
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError."""
-        model = self._loaded(prompt.model, deadline)
-        prompt = fitting(prompt, self._context, lambda: None)
+        with self._loaded(prompt.model, deadline) as model:
+            return self._chat(fitting(prompt, self._context, lambda: None), model, deadline, on_token)
+
+    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
+        """Raises a ModelError. None where Ollama does not tell them (older than 0.12.11), or the labels are too many."""
+        if not letters.countable(labels):
+            return None
+        with self._loaded(prompt.model, deadline) as model:
+            asked = fitting(letters.by_letter(prompt, labels), self._context, lambda: None)
+            request = {**self._request(asked, model), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
+            return letters.shares(self._http.post("/api/chat", request, deadline).get("logprobs"), labels)
+
+    @contextmanager
+    def _loaded(self, wanted: str | None, deadline: Deadline) -> Iterator[OllamaModel]:
+        """The model, in memory. What the block learns of it is remembered, and a refusal told in our words."""
+        model = self._models.choose(wanted, deadline)
+        if not self._loading.ended(model.name, deadline):
+            raise _still_loading(model)
         try:
-            answer = self._chat(prompt, model, deadline, on_token)
+            yield model
         except StatusError as error:
             raise self._refusal(error, model.name) from error
         except ModelTimeout:
             self._loading.doubt(model.name)
             raise
         self._loading.answered(model.name)
-        return answer
-
-    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
-        """Raises a ModelError. None where Ollama does not tell them (older than 0.12.11), or the labels are too many."""
-        if not letters.countable(labels):
-            return None
-        model = self._loaded(prompt.model, deadline)
-        asked = fitting(letters.by_letter(prompt, labels), self._context, lambda: None)
-        request = {**self._request(asked, model), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
-        try:
-            return letters.shares(self._http.post("/api/chat", request, deadline).get("logprobs"), labels)
-        except StatusError as error:
-            raise self._refusal(error, model.name) from error
-
-    def _loaded(self, wanted: str | None, deadline: Deadline) -> OllamaModel:
-        model = self._models.choose(wanted, deadline)
-        if not self._loading.ended(model.name, deadline):
-            raise _still_loading(model)
-        return model
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""

@@ -5,9 +5,11 @@ This makes an injected instruction harder, not impossible. What a model answers 
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 import unicodedata
+from typing import Self
 
 MOST_CHARACTERS = 8000
 
@@ -18,6 +20,7 @@ _TEMPLATE_TOKEN = re.compile(
     re.IGNORECASE,
 )
 _KEPT = "\n\t"
+_KEY = secrets.token_bytes(32)
 
 
 def plain(text: str) -> str:
@@ -38,8 +41,20 @@ def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
 class Fence:
     """Marks what is data in one prompt. The marker is random, so that no text can close the fence by itself."""
 
-    def __init__(self) -> None:
-        self._marker = f"DATA-{secrets.token_hex(8)}"
+    def __init__(self, marker: str = "") -> None:
+        self._marker = f"DATA-{marker or secrets.token_hex(8)}"
+
+    @classmethod
+    def of(cls, *texts: str) -> Self:
+        """The same for the same texts, so that the same question is the same prompt, and its answer can be remembered.
+
+        Whoever wrote a text cannot know its marker: it comes from a key of this process, and changes with every letter.
+        """
+        digest = hmac.new(_KEY, digestmod="sha256")
+        for text in texts:
+            content = text.encode(errors="replace")
+            digest.update(len(content).to_bytes(8, "big") + content)
+        return cls(digest.hexdigest()[:16])
 
     @property
     def rule(self) -> str:

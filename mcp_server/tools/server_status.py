@@ -20,7 +20,7 @@ class ServerStatusInput(Schema):
 
 class ServerStatusOutput(Schema):
     version = fields.String(required=True, metadata={"description": "Version of this server."})
-    back_end = fields.String(required=True, metadata={"description": "What answers for the model: ollama, llama-cpp or embedded."})
+    back_end = fields.String(required=True, metadata={"description": "What answers for the model: ollama, llama-cpp, openai or embedded."})
     model_available = fields.Boolean(required=True, metadata={"description": "Whether tools that need the model can work now."})
     model = fields.String(metadata={"description": "The model that is used when a call names none."})
     models = fields.List(fields.String(), required=True, metadata={"description": "Values that the argument `model` of other tools may have."})
