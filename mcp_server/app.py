@@ -21,11 +21,12 @@ from mcp_server.audit_log.chain import Keys
 from mcp_server.audit_log.writer import ChainedFile
 from mcp_server.background import every, once, sweeping, sweeping_keys
 from mcp_server.clock import Clock, wall_clock
+from mcp_server.errors import StoreUnavailable
 from mcp_server.llm.leases import RENEW_SECONDS
 from mcp_server.llm.open import open_embedder, open_leases, open_model
 from mcp_server.llm.ports import Embedder, LanguageModel
+from mcp_server.llm.self_test import ELECTED_SECONDS, SelfTest, Step
 from mcp_server.llm.self_test import FOLLOW_SECONDS as SELF_TEST_SECONDS
-from mcp_server.llm.self_test import SelfTest, Step
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
@@ -65,6 +66,7 @@ from mcp_server.oauth.introspection_endpoint import IntrospectionEndpoint
 from mcp_server.oauth.key_records import KeyRecords, KeyWrapping
 from mcp_server.oauth.keys import SigningKeys
 from mcp_server.oauth.metadata import authorization_server_metadata, protected_resource_metadata
+from mcp_server.oauth.ports import SingleUseStore
 from mcp_server.oauth.redirect_uris import LOOPBACK
 from mcp_server.oauth.registration_endpoint import RegistrationEndpoint
 from mcp_server.oauth.revocation_endpoint import RevocationEndpoint
@@ -205,7 +207,7 @@ def build_services(
     renewing = [every(RENEW_SECONDS, leases.renew)] if leases else []
     model = model or open_model(settings, settings.state_path.parent, leases)
     embedder = embedder or open_embedder(settings, settings.state_path.parent)
-    self_test = SelfTest(model, embedder, context=settings.llm_context, changed=_log_self_test)
+    self_test = SelfTest(model, embedder, context=settings.llm_context, elected=_elected(state.single_use, clock), changed=_log_self_test)
     files = OperatorFiles.read(config, SHIPPED)
     tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
     mcp_keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
@@ -308,11 +310,21 @@ def _log_leases(detail: str) -> None:
     logs.get("model").warning("each worker keeps to its own share of the model slots for now", detail=detail)
 
 
+def _elected(claims: SingleUseStore, clock: Clock) -> Callable[[], bool]:
+    def elected() -> bool:
+        try:
+            return claims.claim("the model's self-test", clock() + ELECTED_SECONDS, clock())
+        except StoreUnavailable:
+            return False
+
+    return elected
+
+
 def _log_self_test(steps: tuple[Step, ...]) -> None:
     for step in steps:
         if not step.ok:
             logs.get("model").warning(step.said, self_test=step.name, next_step=step.next_step)
-    if all(step.ok for step in steps):
+    if len(steps) > 1 and all(step.ok for step in steps):
         logs.get("model").info("the self-test of the model passed", found=[step.said for step in steps])
 
 

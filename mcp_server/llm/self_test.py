@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,8 @@ RUN_SECONDS = 60.0
 STATUS_SECONDS = 5.0
 AGAIN_SECONDS = 60.0
 """Between two runs while the model is there and something else is wrong."""
+ELECTED_SECONDS = 600.0
+"""For which a worker that was elected is the only one."""
 
 ANSWERS = ("yes", "no")
 SCHEMA = {
@@ -43,16 +46,18 @@ class SelfTest:
     """`steps` are of the last run; empty before the first one.
 
     Its calls are patient ones: those of clients go before. The first also loads the model, so that no client has to wait for that.
+    `elected` says whether it is for this worker to try: one of all is enough. The others know of the model what its status says.
     """
 
     def __init__(
         self, model: LanguageModel, embedder: Embedder, *, context: int, clock: Elapsed = elapsed,
-        changed: Callable[[tuple[Step, ...]], object] = lambda _: None,
+        elected: Callable[[], bool] = lambda: True, changed: Callable[[tuple[Step, ...]], object] = lambda _: None,
     ) -> None:
         self._model = model
         self._embedder = embedder
         self._context = context
         self._clock = clock
+        self._elected = elected
         self._changed = changed
         self._tried_at = float("-inf")
         self.steps: tuple[Step, ...] = ()
@@ -64,15 +69,18 @@ class SelfTest:
 
     def follow(self) -> None:
         """Look whether the model is there, and try everything when it was not before. To be called every FOLLOW_SECONDS."""
+        tried_before = math.isfinite(self._tried_at)
         status = self._model.status(Deadline.after(STATUS_SECONDS))
         if not status.available:
             self._tell((_away(status),))
-        elif self._is_due:
+        elif self._is_due and (tried_before or self._elected()):
             self.run(Deadline.after(RUN_SECONDS))
+        elif self._is_due:
+            self._tell((_there(status),))
 
     @property
     def _is_due(self) -> bool:
-        was_away = not self.steps or not self.steps[0].ok
+        was_away = len(self.steps) <= 1
         return was_away or (not all(step.ok for step in self.steps) and self._clock() - self._tried_at >= AGAIN_SECONDS)
 
     def run(self, deadline: Deadline) -> tuple[Step, ...]:
@@ -83,9 +91,8 @@ class SelfTest:
         if not status.available:
             steps: tuple[Step, ...] = (_away(status),)
         else:
-            answered = Step("model", ok=True, said=f"{status.back_end} answers with {status.model or 'a model'}")
             held = self._holds_to_a_schema(status, deadline)
-            steps = (answered, held, self._has_the_context(self._model.status(deadline)), self._embeds(deadline))
+            steps = (_there(status), held, self._has_the_context(self._model.status(deadline)), self._embeds(deadline))
         self._tell(steps)
         return steps
 
@@ -127,6 +134,10 @@ class SelfTest:
         before, self.steps = self.steps, steps
         if steps != before:
             self._changed(steps)
+
+
+def _there(status: ModelStatus) -> Step:
+    return Step("model", ok=True, said=f"{status.back_end} answers with {status.model or 'a model'}")
 
 
 def _away(status: ModelStatus) -> Step:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine import wait_until
 from tests.llm.openai_wire import WORDS, OpenAIWire
-from tests.running import API_KEY, Gateway
+from tests.running import API_KEY, Gateway, until
 
 CALLS, SLOTS, LLM_TIMEOUT = 200, 2, 5
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -33,7 +33,9 @@ def gateway(request, tmp_path_factory, wire):
     gateway = Gateway(tmp_path_factory.mktemp("gateway"))
     gateway.configured(LLM_BACKEND="openai", LLM_URL=wire.url, LLM_TIMEOUT=LLM_TIMEOUT, LLM_CONCURRENCY=SLOTS, **redis)
     try:
-        yield gateway.started()
+        gateway.started()
+        until(gateway.has_tested_its_model, "the self-test is over")
+        yield gateway
     finally:
         gateway.stop()
 

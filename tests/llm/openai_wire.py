@@ -39,6 +39,7 @@ class OpenAIWire:
 
     def __init__(self) -> None:
         self.fault = ""
+        self.redirects_to = "http://127.0.0.1:9/"
         self.word_seconds = 0.0
         self.answering = self.most = 0
         self.requests = []
@@ -124,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang()
         elif fault == "redirect":
             self.send_response(302)
-            self.send_header("Location", "http://127.0.0.1:9/")
+            self.send_header("Location", self.wire.redirects_to)
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif fault == "reset":

@@ -27,10 +27,11 @@ def test_no_proxy_of_the_environment_sees_a_prompt(monkeypatch):
 
 
 def test_no_redirect_takes_a_prompt_elsewhere():
-    with OpenAIWire() as wire:
-        wire.fault = "redirect"
+    with OpenAIWire() as wire, OpenAIWire() as elsewhere:
+        wire.fault, wire.redirects_to = "redirect", f"{elsewhere.url}/v1/chat/completions"
         with pytest.raises(ModelUnavailable, match="is not a model server"):
             OpenAI(wire.url).answer(PROMPT, Deadline.after(5))
+        assert (elsewhere.requests, elsewhere.connections) == ([], [])
 
 
 def test_a_server_whose_certificate_nobody_vouches_for_gets_no_prompt_and_no_key(authority):

@@ -94,6 +94,7 @@ def test_it_is_run_once_while_all_is_well_and_anew_when_the_model_is_back():
         test.follow()
         now[0] += AGAIN_SECONDS
     assert (model.asked, test.model_works, len(told)) == (1, True, 1)
+    now[0] = 1.0  # so that it is the model's coming back, and not the time
     there, model.told = model.told, replace(model.told, available=False, problem="Start it.")
     for _ in range(3):
         test.follow()
@@ -102,6 +103,20 @@ def test_it_is_run_once_while_all_is_well_and_anew_when_the_model_is_back():
     model.told = there
     test.follow()
     assert (model.asked, test.model_works, len(told)) == (2, True, 3)
+
+
+def test_one_worker_of_all_tries_and_the_others_go_by_the_status():
+    elected = iter([True, False, False, False])
+    models = [Model("no JSON"), Model("no JSON")]
+    tests = [SelfTest(model, Embeds(), context=1, elected=lambda: next(elected)) for model in models]
+    for _ in range(2):
+        for test in tests:
+            test.follow()
+    assert [model.asked for model in models] == [1, 0]
+    assert [test.model_works for test in tests] == [False, True]
+    models[1].told = replace(models[1].told, available=False)
+    tests[1].follow()
+    assert tests[1].model_works is False
 
 
 def test_what_is_wrong_while_the_model_is_there_is_tried_again_once_a_minute():
