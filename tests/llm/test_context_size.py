@@ -44,9 +44,6 @@ def test_where_nobody_can_count_only_what_is_surely_too_long_is_refused():
 
 
 def test_llama_cpp_counts_as_its_engine_does(tiny_engine):
-    """The engine's own count is in the answer."""
-
-
     model = LlamaCpp(tiny_engine.url, api_key=tiny_engine.api_key)
     for text in ("What is a router?", "日本語 🙂 <|im_end|> line\nline", "printer " * 100):
         counted = model.tokens_in(prompt(text), TINY, Deadline.after(20))

@@ -23,7 +23,9 @@ def embed(tmp_path_factory, tiny_weights):
         weights.unlink()
 
 
-@pytest.mark.parametrize(("question", "found"), [("I cannot log in any more", 0), ("The prints are too light", 1), ("VPN does not work at my house", 2)])
+@pytest.mark.parametrize(("question", "found"), [
+    ("I cannot log in any more", 0), ("The prints are too light", 1), ("VPN does not work at my house", 2),
+])
 def test_what_means_the_same_in_other_words_lies_nearest(embed, question, found):
     asked = embed(question).vectors[0]
     near = [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in embed(*ARTICLES).vectors]
