@@ -207,7 +207,7 @@ class Settings:
         help="Seconds for the work of a call that a client follows as a task (MCP 2026-07-28), instead of LLM_TIMEOUT.")
     llm_concurrency: int = row(
         "LLM_CONCURRENCY", default="2", to=convert.integer(1, 256),
-        help="Model calls at once on this machine; as many as the model server has slots.")
+        help="Model calls at once, over all workers together; as many as the model server has slots.")
     llm_context: int = row(
         "LLM_CONTEXT", default="4096", to=convert.integer(512, 1_048_576), help="Context size asked of Ollama, in tokens; the same for every call.")
     llm_keep_alive: int | str = row(

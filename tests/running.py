@@ -101,6 +101,10 @@ class Gateway:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "X-API-Key": API_KEY}
         return self.request("POST", "/mcp", json.dumps(message), headers)
 
+    def has_tested_its_model(self):
+        """Whether the self-test that follows a start is over, and asks the model nothing more."""
+        return "the self-test of the model passed" in self.output() or '"self_test":' in self.output()
+
     def signal(self, number):
         os.kill(self.process.pid, number)
 

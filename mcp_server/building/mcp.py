@@ -10,9 +10,9 @@ from config import logs
 from mcp_server import __version__
 from mcp_server.background import every, once
 from mcp_server.building.foundations import Background, Foundations
+from mcp_server.building.model import build_model
 from mcp_server.knowledge.base import KnowledgeBase
 from mcp_server.knowledge.searching import SearchableKnowledge
-from mcp_server.llm.open import open_embedder, open_model
 from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
@@ -61,9 +61,8 @@ def build_mcp(
     Raises ConfigurationError for a bad file of the operator's in `config`.
     """
     settings, state, clock = base.settings, base.state, base.clock
-    model = model or open_model(settings, settings.state_path.parent)
-    embedder = embedder or open_embedder(settings, settings.state_path.parent)
-    revocations = authorization.revocations
+    models, beside_model = build_model(base, model, embedder)
+    model, embedder, revocations = models.model, models.embedder, authorization.revocations
     files = OperatorFiles.read(config, SHIPPED)
     corpus, index = open_knowledge(settings.knowledge_url, settings.knowledge_path)
     knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock), index, corpus, embedder)
@@ -85,11 +84,11 @@ def build_mcp(
         ResourceRegistry((taxonomy_resources(files.taxonomy), ArticleResources(index, clock), *more.resources)),
         tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout), icons=(Icon.svg(ICON.read_bytes()),))
     built = McpServices(
-        dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model,
-        embedder=embedder, knowledge=knowledge)
+        dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, **vars(models),
+        knowledge=knowledge)
     return built, (
-        once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look),
-        every(KNOWLEDGE_SECONDS, telling(index, state.listings, server.changes, clock)))
+        *beside_model, once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow),
+        every(TASKS_SECONDS, runner.look), every(KNOWLEDGE_SECONDS, telling(index, state.listings, server.changes, clock)))
 
 
 def _log_unexpected(error: Exception, method: str) -> None:

@@ -14,6 +14,7 @@ from mcp_server.cli.browser import Answer, Http, NotReached
 from mcp_server.clock import moment
 from mcp_server.deadline import Deadline
 from mcp_server.errors import StoreUnavailable
+from mcp_server.llm.locality import looks_public
 from mcp_server.oauth.redirect_uris import LOOPBACK
 from mcp_server.oauth.tokens import LEEWAY
 from mcp_server.storage import migrations
@@ -21,7 +22,7 @@ from mcp_server.web.services import Services, Store
 
 ENV_FILE = Path(".env")
 OTHERS_MAY_READ = 0o077
-MODEL_SECONDS, HTTP_SECONDS = 5.0, 10.0
+MODEL_SECONDS, SELF_TEST_SECONDS, HTTP_SECONDS = 5.0, 30.0, 10.0
 OK_STATUS = 200
 METADATA = "/.well-known/oauth-authorization-server"
 PREPARE = "Run: python -m mcp_server.prepare"
@@ -114,11 +115,30 @@ def model(built: Services) -> Iterator[Finding]:
                       status.problem or "Start Ollama, or set OLLAMA_API_URL.")
         return
     said = f"{status.back_end} answers with {status.model or 'a model'}"
+    if note := status.facts.get("note") if status.back_end != "embedded" else None:
+        yield Finding("second back end", "warn", str(note), "Mend the first one; it is asked again by itself.")
     if status.back_end == "embedded":
         yield Finding("model", "warn", f"{said}. {status.facts.get('note', 'It is an evaluation model: do not rely on it.')}",
                       "Start Ollama with a model, for answers to rely on.")
     else:
         yield Finding("model", "ok", said)
+    for step in built.self_test.run(Deadline.after(SELF_TEST_SECONDS))[1:]:
+        level: Literal["ok", "warn", "fail"] = "ok" if step.ok else "fail" if step.name == "schema" else "warn"
+        yield Finding(step.name, level, step.said, step.next_step)
+
+
+def model_addresses(built: Services) -> Iterator[Finding]:
+    settings = built.settings
+    addresses = {
+        "OLLAMA_API_URL": settings.ollama_url, "LLAMA_CPP_URL": settings.llama_cpp_url, "LLM_URL": settings.llm_url,
+        "LLM_FALLBACK_URL": settings.llm_fallback_url, "EMBEDDING_URL": settings.embedding_url}
+    for name, url in addresses.items():
+        if url is not None and looks_public(url):
+            yield Finding("model address", "warn", f"{name} is not an address of a private network: prompts may leave yours.",
+                          "Use the server's private address, or a name that ends in .internal or .local, unless you mean it so.")
+        if url is not None and url.startswith("http://") and urlsplit(url).hostname not in LOOPBACK:
+            yield Finding("model address", "warn", f"{name} is not https: prompts travel readable to another machine.",
+                          "Let that server, or a proxy before it, speak https, unless the network between is yours alone.")
 
 
 def clock(built: Services) -> Iterator[Finding]:
@@ -188,4 +208,4 @@ def _clock_of(built: Services, check: str, answer: Answer) -> Iterator[Finding]:
                       "Set both clocks by NTP (timedatectl set-ntp true).")
 
 
-CHECKS: tuple[Check, ...] = (configuration, state, registry, people, model, clock, server)
+CHECKS: tuple[Check, ...] = (configuration, state, registry, people, model, model_addresses, clock, server)

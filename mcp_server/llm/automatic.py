@@ -12,7 +12,7 @@ from mcp_server.errors import ModelUnavailable
 from mcp_server.llm.embedded import Embedded
 from mcp_server.llm.embedders import Answered, Vectors
 from mcp_server.llm.ollama import Ollama
-from mcp_server.llm.ports import Answer, LanguageModel, ModelStatus, OnToken, Prompt
+from mcp_server.llm.ports import Answer, IdentifiedModel, ModelIdentity, ModelStatus, OnToken, Prompt
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Automatic:
     """Ollama, or the embedded model: None in production."""
 
     def __init__(self, ollama: Ollama, embedded: Embedded | None, clock: Elapsed = elapsed) -> None:
-        self._choice: _Choice[LanguageModel] = _Choice(ollama, ollama, embedded, clock)
+        self._choice: _Choice[IdentifiedModel] = _Choice(ollama, ollama, embedded, clock)
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError. One that is unavailable is replaced within the call when there is another."""
@@ -73,7 +73,11 @@ class Automatic:
             self._choice.forget()
         return dataclasses.replace(status, facts={**status.facts, "chosen": "automatically"})
 
-    def _with_either(self, deadline: Deadline, ask: Callable[[LanguageModel], T]) -> T:
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Raises a ModelError."""
+        return self._choice.get(deadline).identity(model, deadline)
+
+    def _with_either(self, deadline: Deadline, ask: Callable[[IdentifiedModel], T]) -> T:
         model = self._choice.get(deadline)
         try:
             return ask(model)

@@ -22,7 +22,7 @@ from mcp_server.llm.embedded_weights import CHAT, VECTORS, WeightsUnavailable, p
 from mcp_server.llm.embedders import Answered
 from mcp_server.llm.llama_cpp import LlamaCpp
 from mcp_server.llm.openai_embeddings import OpenAIVectors
-from mcp_server.llm.ports import Answer, ModelStatus, OnToken, Prompt
+from mcp_server.llm.ports import Answer, ModelIdentity, ModelStatus, OnToken, Prompt
 
 BACK_END = "embedded"
 NOTE = "This is the evaluation model: it shows that everything is connected; do not rely on its answers."
@@ -86,6 +86,10 @@ class Embedded:
         except ModelError as error:
             status = ModelStatus(BACK_END, available=False, problem=error.message)
         return dataclasses.replace(status, facts={**status.facts, "note": NOTE})
+
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Raises a ModelError."""
+        return self._engine.model.identity(model, deadline)
 
 
 class EmbeddedVectors:

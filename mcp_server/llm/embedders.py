@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from mcp_server.clock import Elapsed, elapsed
 from mcp_server.concurrency import give_up_after
 from mcp_server.deadline import Deadline
 from mcp_server.errors import BadModelOutput
+from mcp_server.llm.breaker import Breaker
 from mcp_server.llm.http import too_late
 from mcp_server.llm.ports import EmbeddingModel, Embeddings
 
@@ -34,12 +36,13 @@ class CheckedEmbedder:
     """An Embedder of any `Vectors`.
 
     A vector with a NaN, an infinity or nothing but zeros, or of another size than those before it, is an error, never a result: one
-    of them would spoil every search after it.
+    of them would spoil every search after it. A server that cannot be reached is not tried by every call.
     """
 
-    def __init__(self, vectors: Vectors, *, at_once: int = TEXTS_AT_ONCE) -> None:
+    def __init__(self, vectors: Vectors, *, at_once: int = TEXTS_AT_ONCE, clock: Elapsed = elapsed) -> None:
         self._vectors = vectors
         self._at_once = at_once
+        self._breaker = Breaker(clock)
         self._dimensions: dict[tuple[str, str], int] = {}
 
     def embed(self, texts: Sequence[str], deadline: Deadline) -> Embeddings:
@@ -49,7 +52,7 @@ class CheckedEmbedder:
         with give_up_after(deadline.left, too_late):
             for start in range(0, max(1, len(texts)), self._at_once):
                 batch = texts[start : start + self._at_once] or ["."]
-                answered = self._vectors.ask(batch, deadline)
+                answered = self._ask(batch, deadline)
                 vectors = _numbers(answered.vectors, len(batch))
                 model = EmbeddingModel(answered.name, self._size(answered, vectors), answered.digest)
                 if by not in (None, model):
@@ -58,6 +61,9 @@ class CheckedEmbedder:
                 found += map(_of_length_1, vectors)
         assert by is not None  # noqa: S101 -- there is always a batch
         return Embeddings(found[: len(texts)], by)
+
+    def _ask(self, texts: Sequence[str], deadline: Deadline) -> Answered:
+        return self._breaker.call(lambda: self._vectors.ask(texts, deadline))
 
     def _size(self, answered: Answered, vectors: list[list[float]]) -> int:
         sizes = {len(vector) for vector in vectors}

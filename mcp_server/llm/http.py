@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import urllib3
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import EmptyPoolError, HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import EmptyPoolError, HTTPError, ProtocolError, ReadTimeoutError, SSLError
 
 from mcp_server.concurrency import give_up_after
 from mcp_server.deadline import Deadline
@@ -21,6 +21,7 @@ from mcp_server.errors import BadModelOutput, ModelBusy, ModelError, ModelTimeou
 
 CONNECT_SECONDS = 2.0
 GAP_SECONDS = 30.0  # between two parts; the first part may take the whole deadline, since the prompt is read before it
+CERTIFICATE_HINT = "Ask the operator to add its authority to this machine's trusted certificates, or to SSL_CERT_FILE."
 MOST_BYTES = 8 * 1024 * 1024
 MOST_BYTES_OF_AN_ERROR = 64 * 1024
 OK = 200
@@ -39,7 +40,8 @@ class Http:
     """One model server. Every method ends before the deadline, gives its connection back, and raises StatusError or a ModelError.
 
     At most `connections` are open at once; they are made by the process that uses them, so that a fork shares none.
-    `hint` says to an operator what to look at when nothing answers. No redirect is followed and no proxy setting is read.
+    `hint` says to an operator what to look at when nothing answers. No redirect is followed and no proxy setting is read, so that
+    requests go where the operator said, and nowhere else. The certificate of an https server is verified against the machine's store.
     """
 
     def __init__(self, url: str, *, connections: int, hint: str, headers: Mapping[str, str] | None = None) -> None:
@@ -113,6 +115,8 @@ class Http:
         detail = f"{type(error).__name__}: {error}"
         if isinstance(error, EmptyPoolError):
             return ModelBusy("The model server is busy. Try again in a few seconds.", detail=detail)
+        if isinstance(error, SSLError):
+            return ModelUnavailable(f"The certificate of the model server is not trusted. {CERTIFICATE_HINT}", detail=detail)
         if isinstance(error, ReadTimeoutError):
             return too_late() if deadline.left < GAP_SECONDS else _stalled(detail)
         if isinstance(error, ProtocolError):

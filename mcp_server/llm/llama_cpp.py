@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
-from mcp_server.errors import ModelError, ModelUnavailable
 from mcp_server.llm.http import StatusError
 from mcp_server.llm.openai import OpenAI
 from mcp_server.llm.ports import Answer, OnToken, Prompt
@@ -43,11 +42,6 @@ class LlamaCpp(OpenAI):
             if not _stumbled(error):
                 raise
         return super()._chat(prompt, model, deadline, None)
-
-    def _refusal(self, error: StatusError, model: str) -> ModelError:
-        if error_in(error.body).get("message") == "Loading model":
-            return ModelUnavailable("The model is still loading. Try again in about 10 seconds.")
-        return super()._refusal(error, model)
 
 
 def _stumbled(error: StatusError) -> bool:

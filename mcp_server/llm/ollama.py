@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
 from mcp_server.llm.ollama_loading import Loading
 from mcp_server.llm.ollama_models import OllamaModel, OllamaModels, missing
-from mcp_server.llm.ports import MOST_LABELS, Answer, ModelStatus, OnToken, Prompt
+from mcp_server.llm.ports import MOST_LABELS, Answer, ModelIdentity, ModelStatus, OnToken, Prompt
 from mcp_server.llm.refusals import refusal
 
 BACK_END = "ollama"
@@ -43,35 +44,32 @@ class Ollama:
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError."""
-        model = self._loaded(prompt.model, deadline)
-        prompt = fitting(prompt, self._context, lambda: None)
+        with self._loaded(prompt.model, deadline) as model:
+            return self._chat(fitting(prompt, self._context, lambda: None), model, deadline, on_token)
+
+    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
+        """Raises a ModelError. None where Ollama does not tell them (older than 0.12.11), or the labels are too many."""
+        if not letters.countable(labels):
+            return None
+        with self._loaded(prompt.model, deadline) as model:
+            asked = fitting(letters.by_letter(prompt, labels), self._context, lambda: None)
+            request = {**self._request(asked, model), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
+            return letters.shares(self._http.post("/api/chat", request, deadline).get("logprobs"), labels)
+
+    @contextmanager
+    def _loaded(self, wanted: str | None, deadline: Deadline) -> Iterator[OllamaModel]:
+        """The model, in memory. What the block learns of it is remembered, and a refusal told in our words."""
+        model = self._models.choose(wanted, deadline)
+        if not self._loading.ended(model.name, deadline):
+            raise _still_loading(model)
         try:
-            answer = self._chat(prompt, model, deadline, on_token)
+            yield model
         except StatusError as error:
             raise self._refusal(error, model.name) from error
         except ModelTimeout:
             self._loading.doubt(model.name)
             raise
         self._loading.answered(model.name)
-        return answer
-
-    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
-        """Raises a ModelError. None where Ollama does not tell them (older than 0.12.11), or the labels are too many."""
-        if not letters.countable(labels):
-            return None
-        model = self._loaded(prompt.model, deadline)
-        asked = fitting(letters.by_letter(prompt, labels), self._context, lambda: None)
-        request = {**self._request(asked, model), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
-        try:
-            return letters.shares(self._http.post("/api/chat", request, deadline).get("logprobs"), labels)
-        except StatusError as error:
-            raise self._refusal(error, model.name) from error
-
-    def _loaded(self, wanted: str | None, deadline: Deadline) -> OllamaModel:
-        model = self._models.choose(wanted, deadline)
-        if not self._loading.ended(model.name, deadline):
-            raise _still_loading(model)
-        return model
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""
@@ -81,7 +79,13 @@ class Ollama:
             model = self._models.choose(None, deadline)
         except ModelError as error:
             return ModelStatus(BACK_END, available=False, problem=error.message)
-        return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={"version": version, "context": self._context})
+        return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={
+            "version": version, "context": self._loaded_context(model.name, deadline)})
+
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Raises a ModelError."""
+        chosen = self._models.choose(model, deadline)
+        return ModelIdentity(BACK_END, chosen.name, f"{chosen.digest} {self._context}")
 
     def answers(self, deadline: Deadline) -> bool:
         """Whether an Ollama listens there."""
@@ -95,6 +99,17 @@ class Ollama:
             return str(self._http.get("/api/version", deadline).get("version") or "")
         except StatusError as error:
             raise refusal(error.status, error.body, "") from error
+
+    def _loaded_context(self, model: str, deadline: Deadline) -> int:
+        """What the model was loaded with: a small model has less than was asked for, and Ollama says so only here."""
+        try:
+            loaded = self._http.get("/api/ps", deadline).get("models")
+        except (StatusError, ModelError):
+            return self._context
+        for entry in loaded if isinstance(loaded, list) else []:
+            if isinstance(entry, dict) and entry.get("name") == model and isinstance(entry.get("context_length"), int):
+                return min(self._context, int(entry["context_length"])) or self._context
+        return self._context
 
     def _chat(self, prompt: Prompt, model: OllamaModel, deadline: Deadline, on_token: OnToken | None) -> Answer:
         text: list[str] = []

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from config.settings import Settings
+from mcp_server.clock import Clock, wall_clock
 from mcp_server.llm.automatic import Automatic, AutomaticVectors
+from mcp_server.llm.cache import Remembering
 from mcp_server.llm.embedded import Embedded, EmbeddedVectors
 from mcp_server.llm.embedders import CheckedEmbedder, Vectors
+from mcp_server.llm.failover import Failover
 from mcp_server.llm.gate import Gate
+from mcp_server.llm.leases import Leases, ModelSlots
 from mcp_server.llm.llama_cpp import HINT as LLAMA_CPP_HINT
 from mcp_server.llm.llama_cpp import LlamaCpp
 from mcp_server.llm.ollama import Ollama
 from mcp_server.llm.ollama_embeddings import OllamaVectors
 from mcp_server.llm.openai import OpenAI
 from mcp_server.llm.openai_embeddings import OpenAIVectors
-from mcp_server.llm.ports import Embedder, LanguageModel
+from mcp_server.llm.ports import Embedder, IdentifiedModel
 
 OLLAMA_HERE = "http://127.0.0.1:11434"
 CONNECTIONS_BESIDE = 3  # for what is asked beside the answers: status, names, a load
 DATA = Path("data")
+FALLBACK_HINT = "Ask the operator to check that the second model server is running and that LLM_FALLBACK_URL is right."
 EMBEDDING_HINT = "Ask the operator to check that the embedding server is running and that EMBEDDING_URL is right."
 
 
-def open_model(settings: Settings, data: Path = DATA) -> Gate:
+def open_leases(
+    settings: Settings, slots: ModelSlots, *, clock: Clock = wall_clock, warn: Callable[[str], object] = lambda _: None,
+) -> Leases | None:
+    """Where the workers agree on LLM_CONCURRENCY; None for a single worker on a single machine. To be renewed beside the requests."""
+    if settings.redis_url is None and settings.web_concurrency == 1:
+        return None
+    return Leases(slots, most=settings.llm_concurrency, share=_share(settings), clock=clock, warn=warn)
+
+
+def open_model(settings: Settings, data: Path = DATA, leases: Leases | None = None) -> Remembering:
     """The model that the settings name, behind its gate. Connects to nothing yet.
 
-    `data` is where the embedded engine leaves its address. Each worker gets its share of LLM_CONCURRENCY, and at least one slot.
+    `data` is where the embedded engine leaves its address. Without `leases` each worker has its share of LLM_CONCURRENCY, at least one.
     """
-    slots = max(1, settings.llm_concurrency // settings.web_concurrency)
-    return Gate(_back_end(settings, data, slots + CONNECTIONS_BESIDE), slots)
+    places = _share(settings) if leases is None else settings.llm_concurrency
+    gate = Gate(_with_fallback(settings, _back_end(settings, data, places + CONNECTIONS_BESIDE), places), places, leases=leases)
+    return Remembering(gate, settings.llm_cache_lifetime)
+
+
+def _share(settings: Settings) -> int:
+    return max(1, settings.llm_concurrency // settings.web_concurrency)
 
 
 def open_embedder(settings: Settings, data: Path = DATA) -> Embedder:
@@ -37,7 +57,7 @@ def open_embedder(settings: Settings, data: Path = DATA) -> Embedder:
     return CheckedEmbedder(_vectors(settings, data))
 
 
-def _back_end(settings: Settings, data: Path, connections: int) -> LanguageModel:
+def _back_end(settings: Settings, data: Path, connections: int) -> IdentifiedModel:
     default, key = settings.default_llm_model, settings.llm_api_key
     match settings.llm_backend:
         case "ollama":
@@ -50,6 +70,23 @@ def _back_end(settings: Settings, data: Path, connections: int) -> LanguageModel
             return Embedded(data, connections)
         case _:
             return Automatic(_ollama(settings, connections), None if settings.production else Embedded(data, connections))
+
+
+def _with_fallback(settings: Settings, first: IdentifiedModel, places: int) -> IdentifiedModel:
+    url, key, connections = settings.llm_fallback_url, settings.llm_fallback_api_key, places + CONNECTIONS_BESIDE
+    if url is None:
+        return first
+    model = settings.llm_fallback_model or settings.default_llm_model
+    match settings.llm_fallback_backend:
+        case "ollama":
+            return Failover(first, Ollama(
+                url, context=settings.llm_context, default_model=model, api_key=key, keep_alive=settings.llm_keep_alive, connections=connections,
+                hint=FALLBACK_HINT))
+        case "llama-cpp":
+            return Failover(first, LlamaCpp(url, default_model=model, api_key=key, connections=connections, hint=FALLBACK_HINT))
+        case _:
+            return Failover(first, OpenAI(
+                url, default_model=model, api_key=key, connections=connections, context=settings.llm_context, hint=FALLBACK_HINT))
 
 
 def _ollama(settings: Settings, connections: int) -> Ollama:

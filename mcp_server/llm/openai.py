@@ -18,13 +18,12 @@ from mcp_server.llm import labels as letters
 from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
 from mcp_server.llm.openai_models import OpenAIModel, OpenAIModels
-from mcp_server.llm.ports import MOST_LABELS, Answer, ModelStatus, OnToken, Prompt
-from mcp_server.llm.refusals import error_in, refusal
+from mcp_server.llm.ports import MOST_LABELS, Answer, ModelIdentity, ModelStatus, OnToken, Prompt
+from mcp_server.llm.refusals import error_in
 
 BACK_END = "openai"
 HINT = "Ask the operator to check that the model server is running and that LLM_URL is right."
 SERVER_ERROR = 500
-NOT_FOUND = 404
 
 
 class OpenAI:
@@ -48,7 +47,7 @@ class OpenAI:
         try:
             return self._chat(self._fitting(prompt, model, deadline), model.name, deadline, on_token)
         except StatusError as error:
-            raise self._refusal(error, model.name) from error
+            raise self._models.refusal(error, model.name) from error
 
     def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
         """Raises a ModelError. None where the server does not tell them, or the labels are too many."""
@@ -63,7 +62,7 @@ class OpenAI:
         except StatusError as error:
             if "logprobs" in error.body:
                 return None
-            raise self._refusal(error, model.name) from error
+            raise self._models.refusal(error, model.name) from error
         told = choices[0].get("logprobs") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
         return letters.shares(told.get("content"), labels) if isinstance(told, dict) else None
 
@@ -75,6 +74,11 @@ class OpenAI:
         except ModelError as error:
             return ModelStatus(self._back_end, available=False, problem=error.message)
         return ModelStatus(self._back_end, available=True, model=model.name, models=names, facts={"context": model.context or self._context})
+
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Raises a ModelError."""
+        chosen = self._models.choose(model, deadline)
+        return ModelIdentity(self._back_end, chosen.name, chosen.digest)
 
     def tokens_in(self, prompt: Prompt, model: str, deadline: Deadline) -> int | None:  # noqa: ARG002 -- the API has no way to ask
         """How many tokens the prompt has for this model; None where the server cannot say."""
@@ -119,23 +123,11 @@ class OpenAI:
                 raise StatusError(code if isinstance(code, int) else SERVER_ERROR, value.decode(errors="replace"))
             yield part
 
-    def _refusal(self, error: StatusError, model: str) -> ModelError:
-        if error.status == NOT_FOUND and model in error.body:
-            self._models.forget()
-            return self._models.missing(model)
-        return refused(self._http, error, model)
-
 
 def http_of(url: str, api_key: str | None, connections: int, hint: str) -> Http:
     """The server at `url`, whose last part may be the /v1 that all paths here begin with."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     return Http(url.rstrip("/").removesuffix("/v1"), connections=connections, hint=hint, headers=headers)
-
-
-def refused(http: Http, error: StatusError, model: str) -> ModelError:
-    if error.status == NOT_FOUND or error.status < 400:  # noqa: PLR2004 - a redirect, a success without content
-        return http.not_a_model_server(f"HTTP {error.status}")
-    return refusal(error.status, error.body, model)
 
 
 def _request(prompt: Prompt, model: str) -> dict[str, Any]:

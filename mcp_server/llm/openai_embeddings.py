@@ -9,7 +9,7 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelRefused
 from mcp_server.llm.embedders import Answered
 from mcp_server.llm.http import Http, StatusError
-from mcp_server.llm.openai import HINT, http_of, refused
+from mcp_server.llm.openai import HINT, http_of
 from mcp_server.llm.openai_models import OpenAIModels
 
 NOT_SUPPORTED = 501
@@ -32,7 +32,7 @@ class OpenAIVectors:
         except StatusError as error:
             if error.status == NOT_SUPPORTED:
                 raise _makes_none(model.name, error) from error
-            raise refused(self._http, error, model.name) from error
+            raise self._models.refusal(error, model.name) from error
         entries = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
         if all(isinstance(entry.get("index"), int) for entry in entries):
             entries.sort(key=lambda entry: int(entry["index"]))

@@ -18,6 +18,7 @@ from mcp_server.llm.locality import leaves_the_network, runs_in_a_cloud
 from mcp_server.llm.refusals import error_in, refusal
 
 REMEMBERED_SECONDS = 30.0
+NOT_FOUND = 404
 _EMBEDS = re.compile(r"embed|minilm|\bbge\b|\be5\b|\bgte\b|mpnet|sentence", re.IGNORECASE)  # the API does not tell what a model is for
 
 
@@ -74,6 +75,17 @@ class OpenAIModels:
         has = f" It has: {', '.join(others[:10])}." if others else ""
         return ModelMissing(f"The model '{name[:64]}' is not on the model server.{has} Leave `model` out to use its default.")
 
+    def refusal(self, error: StatusError, model: str = "") -> ModelError:
+        """What the server's refusal means, to a request for `model` or to one for none."""
+        if error_in(error.body).get("message") == "Loading model":  # llama.cpp
+            return ModelUnavailable("The model is still loading. Try again in about 10 seconds.")
+        if error.status == NOT_FOUND and model and model in error.body:
+            self.forget()
+            return self.missing(model)
+        if error.status == NOT_FOUND or error.status < 400:  # noqa: PLR2004 - another program listens there, or redirects
+            return self._http.not_a_model_server(f"HTTP {error.status}")
+        return refusal(error.status, error.body, model)
+
     def _all(self, deadline: Deadline) -> dict[str, OpenAIModel]:
         if self._known is None or self._clock() - self._known[0] > REMEMBERED_SECONDS:
             self._known = (self._clock(), self._ask(deadline))
@@ -83,7 +95,7 @@ class OpenAIModels:
         try:
             models = self._http.get("/v1/models", deadline).get("data")
         except StatusError as error:
-            raise _refusal(self._http, error) from error
+            raise self.refusal(error) from error
         listed = models if isinstance(models, list) else []
         found = (_read(model) for model in listed if isinstance(model, dict) and isinstance(model.get("id"), str))
         named = {model.name: model for model in found}
@@ -98,11 +110,3 @@ def _read(listed: Mapping[str, Any]) -> OpenAIModel:
     context = meta.get("n_ctx") if isinstance(meta, dict) else listed.get("max_model_len")
     digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest() if facts else ""
     return OpenAIModel(listed["id"], context if isinstance(context, int) and context > 0 else None, digest)
-
-
-def _refusal(http: Http, error: StatusError) -> ModelError:
-    if error_in(error.body).get("message") == "Loading model":
-        return ModelUnavailable("The model is still loading. Try again in about 10 seconds.")
-    if error.status == 404 or error.status < 400:  # noqa: PLR2004 - another program listens there
-        return http.not_a_model_server(f"HTTP {error.status}")
-    return refusal(error.status, error.body, "")

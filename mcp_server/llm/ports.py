@@ -56,6 +56,15 @@ class ModelStatus:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What would answer. The same identity gives the same answer to a question that leaves nothing to chance."""
+
+    back_end: str
+    model: str
+    digest: str = ""
+
+
 OnToken = Callable[[int], None]
 """Called with the number of tokens written so far."""
 
@@ -79,6 +88,13 @@ class LanguageModel(Protocol):
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""
+
+
+class IdentifiedModel(LanguageModel, Protocol):
+    """A back end, which can say what would answer before it is asked."""
+
+    def identity(self, model: str | None, deadline: Deadline) -> ModelIdentity:
+        """Of `model`, or of the default. Raises a ModelError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import BadModelOutput
 from mcp_server.json_schema import json_schema
 from mcp_server.llm.ports import Answer, LanguageModel, Message, OnToken, Prompt
+from mcp_server.llm.untrusted import plain
 from mcp_server.validation import in_words
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
@@ -68,9 +69,12 @@ def _read(answer: Answer, schema: Schema) -> dict[str, Any]:
 
 
 def _with_objection(prompt: Prompt, answer: Answer, violation: _Violation) -> Prompt:
-    """The same question with what was wrong, and another seed: the same one could give the same answer."""
-    objection = f"That answer cannot be used. {violation} Answer again, with the JSON object alone."
-    messages = [*prompt.messages, Message("assistant", answer.text[:SHOWN_CHARACTERS]), Message("user", objection)]
+    """The same question with what was wrong, and another seed: the same one could give the same answer.
+
+    What the model wrote may repeat what somebody planted, so nothing in it may pass for the end of a message.
+    """
+    objection = f"That answer cannot be used. {plain(str(violation))} Answer again, with the JSON object alone."
+    messages = [*prompt.messages, Message("assistant", plain(answer.text)[:SHOWN_CHARACTERS]), Message("user", objection)]
     return dataclasses.replace(prompt, messages=messages, seed=None if prompt.seed is None else prompt.seed + 1)
 
 

@@ -20,6 +20,8 @@ Every key starts with the prefix and runs out by itself:
     task:{task_id}                      hash: owner, tool, work, status, …, and q:{key} and a:{key} for what is asked and answered; its ttl
     tasks                               sorted set: tasks to be run, by when they may be claimed; until the last of them has expired
     tasks-of:{owner}                    sorted set: a caller's unfinished tasks, by when they expire; until the last of them has
+    model-slots                         sorted set: calls that run at the model, by when their lease runs out; until the last of them has
+    model-waiting                       sorted set: calls that wait for a slot, by when they count as gone; until the last of them has
 
 Redis must not evict (`maxmemory-policy noeviction`): an evicted revocation would be one that nobody knows of. When
 Redis is restarted or another one takes its place, the copy of the revocations counts as lost, even if it was persisted:
@@ -40,6 +42,7 @@ from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
 from mcp_server.storage.redis_conversations import RedisChats, RedisJournals, RedisListings, RedisSessions
+from mcp_server.storage.redis_model_slots import RedisModelSlots
 from mcp_server.storage.redis_tasks import RedisTasks
 
 COMPLETE_FOR = 86400
@@ -66,6 +69,7 @@ class RedisState:
         self.listings = RedisListings(self._connections, prefix)
         self.chats = RedisChats(self._connections, prefix)
         self.tasks = RedisTasks(self._connections, prefix)
+        self.model_slots = RedisModelSlots(self._connections, prefix)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""

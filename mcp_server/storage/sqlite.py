@@ -15,6 +15,7 @@ from mcp_server.oauth.ports import Admission
 from mcp_server.storage.records import SLOWER_BY, dump, load, window_of
 from mcp_server.storage.sqlite_conversations import SqliteChats, SqliteJournals, SqliteListings, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
+from mcp_server.storage.sqlite_model_slots import SqliteModelSlots
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
 from mcp_server.storage.sqlite_tasks import SqliteTasks
 
@@ -35,6 +36,7 @@ class SqliteState:
         self.listings = SqliteListings(self._file)
         self.chats = SqliteChats(self._file)
         self.tasks = SqliteTasks(self._file)
+        self.model_slots = SqliteModelSlots(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""

@@ -58,6 +58,10 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS task_questions
     (task_id TEXT NOT NULL, key TEXT NOT NULL, expires_at REAL NOT NULL, question BLOB NOT NULL, answer BLOB, PRIMARY KEY (task_id, key))""",
     "CREATE INDEX IF NOT EXISTS task_questions_expiry ON task_questions (expires_at)",
+    """CREATE TABLE IF NOT EXISTS model_seats
+    (seat_id TEXT PRIMARY KEY, caller TEXT NOT NULL, patient INTEGER NOT NULL, since REAL NOT NULL, running INTEGER NOT NULL,
+    expires_at REAL NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS model_seats_expiry ON model_seats (expires_at)",
 )
 
 SWEPT_AT_ONCE = 500
@@ -78,5 +82,6 @@ SWEPT = (
     ("chats", "chat"),
     ("tasks", "task_id"),
     ("task_questions", "rowid"),
+    ("model_seats", "seat_id"),
 )
 """Each table whose rows expire, and its key."""

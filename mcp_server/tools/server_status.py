@@ -20,7 +20,7 @@ class ServerStatusInput(Schema):
 
 class ServerStatusOutput(Schema):
     version = fields.String(required=True, metadata={"description": "Version of this server."})
-    back_end = fields.String(required=True, metadata={"description": "What answers for the model: ollama, llama-cpp or embedded."})
+    back_end = fields.String(required=True, metadata={"description": "What answers for the model: ollama, llama-cpp, openai or embedded."})
     model_available = fields.Boolean(required=True, metadata={"description": "Whether tools that need the model can work now."})
     model = fields.String(metadata={"description": "The model that is used when a call names none."})
     models = fields.List(fields.String(), required=True, metadata={"description": "Values that the argument `model` of other tools may have."})
@@ -28,6 +28,8 @@ class ServerStatusOutput(Schema):
     note = fields.String(metadata={"description": "What a reader should know, such as that this is an evaluation model."})
     running = fields.Integer(metadata={"description": "Model calls that run now in this worker."})
     waiting = fields.Integer(metadata={"description": "Model calls that wait for a slot in this worker."})
+    cache_hits = fields.Integer(metadata={"description": "Model calls of this worker that were answered from memory."})
+    cache_misses = fields.Integer(metadata={"description": "Model calls of this worker that could have been, and were not."})
 
 
 class ServerStatus(Tool):
@@ -48,7 +50,7 @@ class ServerStatus(Tool):
     def run(self, call: CallContext) -> dict[str, Any]:
         status = self._model_status(call.deadline)
         told = {"model": call.model(None) or status.model, "problem": status.problem}
-        facts = {name: status.facts[name] for name in ("note", "running", "waiting") if name in status.facts}
+        facts = {name: status.facts[name] for name in ("note", "running", "waiting", "cache_hits", "cache_misses") if name in status.facts}
         return {
             "version": __version__,
             "back_end": status.back_end,

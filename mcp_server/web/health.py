@@ -34,15 +34,21 @@ def live() -> Response:
 
 @bp.get("/health/ready")
 def ready() -> Response:
-    """200 while it can do everything that is its own: sign people in, issue, refresh and revoke."""
-    found = _stores()
+    """200 while it can do everything that is its own: sign people in, issue, refresh and revoke.
+
+    What the last self-test found wrong with the model is told, and takes no instance out of service: all of them share the model.
+    """
+    found, test = _stores(), services().self_test
     complete = "down" not in found.values()
-    return _answer("ready" if complete else "not ready", found, 200 if complete else 503)
+    found["model"] = "checking" if test.model_works is None else "up" if test.model_works else "down"
+    problems = [f"{step.said} {step.next_step}" for step in test.steps if not step.ok]
+    return _answer("ready" if complete else "not ready", found, 200 if complete else 503, problems)
 
 
-def _answer(status: str, found: dict[str, str], code: int) -> Response:
+def _answer(status: str, found: dict[str, str], code: int, problems: list[str] | None = None) -> Response:
     now = datetime.fromtimestamp(services().clock(), UTC).isoformat(timespec="milliseconds")
-    return as_json(code, {"status": status, "timestamp": now, "version": __version__, "services": found}, {"Retry-After": "5"} if code != 200 else {})  # noqa: PLR2004
+    told = {"status": status, "timestamp": now, "version": __version__, "services": found, **({"problems": problems} if problems else {})}
+    return as_json(code, told, {"Retry-After": "5"} if code != 200 else {})  # noqa: PLR2004
 
 
 def _stores() -> dict[str, str]:

@@ -13,6 +13,7 @@ from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.knowledge.base import KnowledgeBase
 from mcp_server.llm.ports import Embedder, LanguageModel
+from mcp_server.llm.self_test import SelfTest
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
 from mcp_server.mcp.server import Server
@@ -88,6 +89,7 @@ class McpServices:
     tools: ToolRegistry
     model: LanguageModel
     embedder: Embedder
+    self_test: SelfTest
     knowledge: KnowledgeBase
 
 

@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from config.settings import Settings
 from mcp_server import command_line
 from mcp_server.app import CONFIG, NOTHING_MORE, create_app
-from mcp_server.llm.ports import Answer, ModelStatus
+from mcp_server.llm.ports import Answer, EmbeddingModel, Embeddings, ModelStatus
 from mcp_server.storage.migrations import migrate
 
 SECRETS = {"JWT_SECRET": "kV9mRr2Yb7xQ4tWz8nLs3cHd6fJg1pAe", "DCR_AUTH_TOKEN": "Zt5uXw0Qy8rKo3mNb7vGc2hLd9sFj4eI"}
@@ -26,7 +26,7 @@ class StandIn:
     NAME = "stand-in-for-plumbing-tests"
 
     def answer(self, _prompt, _deadline, _on_token=None):
-        text = json.dumps({"reason": "a stand-in", "category": "unknown", "impact": 2, "urgency": 2})
+        text = json.dumps({"reason": "a stand-in", "category": "unknown", "impact": 2, "urgency": 2, "confidence": "low", "working": "yes"})
         return Answer(text, self.NAME, complete=True, back_end="none")
 
     def label_probabilities(self, *_):
@@ -34,6 +34,13 @@ class StandIn:
 
     def status(self, _deadline):
         return ModelStatus("none", available=True, model=self.NAME)
+
+
+class StandInVectors:
+    """And no model for embeddings either."""
+
+    def embed(self, texts, _deadline):
+        return Embeddings([[1.0, 0.0]] * len(texts), EmbeddingModel("stand-in-vectors", 2))
 
 
 class Outcome:
@@ -73,7 +80,7 @@ class Machine:
 
     def app(self, model=None, more=NOTHING_MORE, config=CONFIG, embedder=None, **changes):
         app = command_line.build(
-            self.settings(**changes), model=model or StandIn(), password_cost=4, more=more, config=config, embedder=embedder)
+            self.settings(**changes), model=model or StandIn(), password_cost=4, more=more, config=config, embedder=embedder or StandInVectors())
         self._opened.append(app)
         return app
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from mcp_server.llm.ports import ModelStatus
+from mcp_server.errors import ModelMissing
+from mcp_server.llm.ports import Answer, ModelStatus
 
 
 def found(outcome):
@@ -50,6 +51,41 @@ def test_a_missing_model_fails_with_what_the_back_end_says(machine):
     looked = machine.run("doctor", "--json", app=machine.app(model=Missing()))
     assert looked.status == 1
     assert "ollama pull" in found(looked)["model"]["next_step"]
+
+
+class NoVectors:
+    def embed(self, _texts, _deadline):
+        raise ModelMissing("Ask the operator to pull one, such as: ollama pull all-minilm")
+
+
+class Rambles:
+    def answer(self, *_):
+        return Answer("Sure! I am working.", "rambler", complete=True)
+
+    def status(self, _deadline):
+        return ModelStatus("ollama", available=True, model="rambler", facts={"context": 2048})
+
+
+def test_a_model_that_cannot_do_what_the_tools_need_fails_by_what_it_cannot_do(machine):
+    looked = machine.run("doctor", "--json", app=machine.app(model=Rambles(), embedder=NoVectors()))
+    assert looked.status == 1
+    checks = found(looked)
+    assert [checks[name]["level"] for name in ("model", "schema", "context", "embeddings")] == ["ok", "fail", "warn", "warn"]
+    assert "DEFAULT_LLM_MODEL" in checks["schema"]["next_step"]
+    assert "LLM_CONTEXT=2048" in checks["context"]["next_step"]
+    assert "ollama pull all-minilm" in checks["embeddings"]["next_step"]
+
+
+@pytest.mark.parametrize(("url", "warned"), [
+    ("http://127.0.0.1:11434", []), ("http://gpu.internal:11434", ["readable"]), ("https://gpu.internal", []), ("https://10.1.2.3:8000/v1", []),
+    ("https://llm.example.com/v1", ["may leave yours"]), ("http://8.8.8.8:11434", ["may leave yours", "readable"]),
+    ("http://[fd00::1]:80", ["readable"]),
+])
+def test_a_model_server_that_may_be_outside_is_warned_of(machine, url, warned):
+    looked = machine.run("doctor", "--json", OLLAMA_API_URL=url)
+    said = [finding["said"] for finding in looked.json if finding["check"] == "model address"]
+    assert len(said) == len(warned)
+    assert all(words in text and "OLLAMA_API_URL" in text for words, text in zip(warned, said, strict=True))
 
 
 def test_a_state_store_that_does_not_answer_fails(machine):

@@ -291,6 +291,29 @@ def test_a_llama_cpp_back_end_needs_its_address():
     assert problems({**MINIMAL, "LLM_BACKEND": "llama-cpp"}) == ["LLAMA_CPP_URL is not set, and LLM_BACKEND is llama-cpp."]
 
 
+@pytest.mark.parametrize(("changes", "start"), [
+    ({"LLM_BACKEND": "openai"}, "LLM_URL is not set, and LLM_BACKEND is openai."),
+    ({"LLM_FALLBACK_BACKEND": "openai", "DEFAULT_LLM_MODEL": "m"}, "LLM_FALLBACK_BACKEND and LLM_FALLBACK_URL go together"),
+    ({"LLM_FALLBACK_URL": "http://gpu.internal:8000"}, "LLM_FALLBACK_BACKEND and LLM_FALLBACK_URL go together"),
+    ({"LLM_FALLBACK_BACKEND": "openai", "LLM_FALLBACK_URL": "http://gpu.internal:8000"},
+     "LLM_FALLBACK_MODEL is not set, and DEFAULT_LLM_MODEL neither"),
+])
+def test_a_back_end_that_could_never_answer_is_refused(changes, start):
+    [problem] = problems({**MINIMAL, **changes})
+    assert problem.startswith(start)
+
+
+@pytest.mark.parametrize(("text", "value"), [("-1", -1), ("0", 0), ("600", 600), ("30m", "30m"), ("1.5h", "1.5h"), ("1h30m", "1h30m")])
+def test_how_long_ollama_keeps_a_model_is_read_as_ollama_reads_it(text, value):
+    assert settings(LLM_KEEP_ALIVE=text).llm_keep_alive == value
+
+
+@pytest.mark.parametrize("text", ["long", "30 m", "m", "1d", "1_000", "٣"])
+def test_what_ollama_could_not_read_is_refused_here(text):
+    [problem] = problems({**MINIMAL, "LLM_KEEP_ALIVE": text})
+    assert problem.startswith("LLM_KEEP_ALIVE must be seconds, or a duration such as 30m")
+
+
 # --- derived values ---
 
 

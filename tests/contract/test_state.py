@@ -13,6 +13,7 @@ import pytest
 import redis as redis_py
 
 from mcp_server.errors import StoreUnavailable
+from mcp_server.llm.leases import Seat
 from mcp_server.mcp.ports import Task
 from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation
 from mcp_server.storage import redis as redis_module
@@ -74,6 +75,8 @@ def fill(state, now):
     state.tasks.create(Task("task", "owner", "tool", b"{}", now, now + 60, now), most=2)
     state.tasks.create(Task("asks", "owner", "tool", b"{}", now, now + 60, now), most=2, lease="lease", until=now + 15)
     state.tasks.ask("asks", "lease", {"key": b"{}"}, now)
+    for seat in (Seat("runs", "client", patient=False, since=now), Seat("waits", "client", patient=False, since=now)):
+        state.model_slots.take(seat, most=1, patient_most=1, now=now, until=now + 15, waits_until=now + 1)
 
 
 def test_a_redis_url_chooses_redis_and_none_the_file(path):
@@ -105,8 +108,8 @@ def test_a_sweep_deletes_what_has_expired_five_hundred_rows_a_table_at_a_time(fi
     fill(file_state, now)
     swept = [file_state.sweep(now + 3600) for _ in range(4)]
     # 1002 revocations; a grant, a code, a device, three tokens, one single use, one answer and one window of hits; an entry, a session,
-    # a chat, two tasks and a question
-    assert swept == [516, 500, 2, 0]
+    # a chat, two tasks and a question, two seats at the model
+    assert swept == [518, 500, 2, 0]
 
 
 def test_a_record_from_a_newer_release_is_read_without_what_is_new(redis_state, raw, now):

@@ -82,6 +82,7 @@ def test_a_call_in_flight_is_answered_after_term(gateway, ollama):
     gateway.configured(OLLAMA_API_URL=ollama.url, LLM_BACKEND="ollama", LLM_TIMEOUT=25)
     gateway.started()
     assert gateway.call_tool("llm_generate", prompt="warm up", max_tokens=2)[0] == 200
+    until(gateway.has_tested_its_model, "the self-test is over")
     ollama.fault = "slow"
     answers = []
     call = threading.Thread(target=lambda: answers.append(gateway.call_tool("llm_generate", prompt="a long story", max_tokens=10)))

@@ -40,7 +40,9 @@ def running(request, tmp_path_factory, model):
     gateway.configured(OLLAMA_API_URL=model.url, LLM_BACKEND="ollama", LLM_TIMEOUT=25, LLM_CONCURRENCY=1, **redis)
     gateway.redis_url = redis.get("REDIS_URL")
     try:
-        yield gateway.started() or gateway
+        gateway.started()
+        until(gateway.has_tested_its_model, "the self-test is over")
+        yield gateway
     finally:
         gateway.stop()
 

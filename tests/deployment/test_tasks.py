@@ -31,7 +31,9 @@ def model(ollama):
 @pytest.fixture
 def one_worker(gateway, model):
     gateway.configured(OLLAMA_API_URL=model.url, LLM_BACKEND="ollama", WEB_CONCURRENCY=1)
-    return gateway.started()
+    gateway.started()
+    until(gateway.has_tested_its_model, "the self-test is over")
+    return gateway
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def four_workers(gateway, model, redis_url):
     gateway.start()
     until(lambda: len(gateway.workers()) == 4, "all workers are there", seconds=120)
     until(gateway.is_up, "they answer", seconds=120)
+    until(gateway.has_tested_its_model, "the self-test is over")
     return gateway
 
 
@@ -93,8 +96,12 @@ def holders(inodes, pids):
 
 
 def runner(gateway, model):
-    [pid] = holders(sockets(int(model.url.rpartition(":")[2]), of="remote"), gateway.workers())
-    return pid
+    """The worker that waits for the model; others may just be looking whether it is there."""
+    def alone():
+        found = holders(sockets(int(model.url.rpartition(":")[2]), of="remote"), gateway.workers())
+        return found.pop() if len(found) == 1 else None
+
+    return until(alone, "one worker waits for the model")
 
 
 def test_every_worker_knows_a_task_and_another_completes_it_when_its_own_was_killed(four_workers, model):

@@ -42,6 +42,8 @@ class OllamaWire:
         }
         self.fault = ""
         self.pause = 0.24
+        self.digest = "0" * 64
+        self.context_length = 4096
         self.lists_capabilities = True  # older versions tell them, and remote_host, in /api/show alone
         self.load_seconds = 0.0
         self.loaded: set[str] = set()
@@ -95,11 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
     def do_GET(self):
-        models = [_listed(name, facts if self.wire.lists_capabilities else {}) for name, facts in self.wire.models.items()]
+        models = [_listed(name, facts if self.wire.lists_capabilities else {}, self.wire.digest) for name, facts in self.wire.models.items()]
+        running = [{**model, "context_length": self.wire.context_length} for model in models if model["name"] in self.wire.loaded | self.wire.loading]
         known = {
             "/api/version": {"version": VERSION},
             "/api/tags": {"models": models},
-            "/api/ps": {"models": [model for model in models if model["name"] in self.wire.loaded | self.wire.loading]},
+            "/api/ps": {"models": running},
         }
         if self.wire.fault == "html 502":
             self._html(502)
@@ -110,6 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked_for = body["model"]
         try:
             if self.path == "/api/show":
                 self._json(200, {"details": {}, **self._model(body["model"])})
@@ -223,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "busy 503":
                 raise _Refused(503, BUSY)
             case "not found":
-                raise _Refused(404, "model 'tiny:latest' not found")
+                raise _Refused(404, f"model '{self.asked_for}' not found")
             case "garbage":
                 self._text(200, b"<html>Please log in</html>\n" * 3, "text/html")
             case "redirect":
@@ -338,8 +342,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _listed(name, facts):
-    return {"name": name, "model": name, "size": 500_000, "digest": "0" * 64, "details": {"family": "llama"}, **facts}
+def _listed(name, facts, digest):
+    return {"name": name, "model": name, "size": 500_000, "digest": digest, "details": {"family": "llama"}, **facts}
 
 
 def _all(first, others):

@@ -8,6 +8,7 @@ import pytest
 
 from mcp_server.deadline import Deadline
 from mcp_server.errors import BadModelOutput, ContextTooLong, ModelMissing, ModelRefused, ModelTimeout, ModelUnavailable
+from mcp_server.llm.breaker import FAILURES_TO_OPEN
 from mcp_server.llm.embedded import EmbeddedVectors
 from mcp_server.llm.embedded_engine import ADDRESS_FILE, Address
 from mcp_server.llm.embedders import TEXTS_AT_ONCE, Answered, CheckedEmbedder
@@ -131,6 +132,22 @@ class Says:
 def test_what_is_no_vector_is_an_error_and_never_a_result(vectors):
     with pytest.raises(BadModelOutput, match="EMBEDDING_MODEL"):
         CheckedEmbedder(Says(vectors)).embed(["x"], Deadline.after(SECONDS))
+
+
+def test_a_server_that_is_gone_is_not_tried_by_every_call():
+    now, says = [0.0], Says()
+    tried = []
+
+    def gone(*_):
+        tried.append(1)
+        raise ModelUnavailable("gone")
+
+    says.ask = gone
+    embedder = CheckedEmbedder(says, clock=lambda: now[0])
+    for _ in range(10):
+        with pytest.raises(ModelUnavailable, match="gone"):
+            embedder.embed(["x"], Deadline.after(SECONDS))
+    assert len(tried) == FAILURES_TO_OPEN
 
 
 def test_a_vector_of_another_size_than_before_is_refused():

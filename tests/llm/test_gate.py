@@ -5,8 +5,10 @@ import pytest
 
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ContextTooLong, ModelBusy, ModelTimeout, ModelUnavailable
-from mcp_server.llm.gate import OPEN_SECONDS, WAITING_PER_SLOT, Gate
+from mcp_server.llm.breaker import OPEN_SECONDS
+from mcp_server.llm.gate import Gate
 from mcp_server.llm.ports import Answer, Message, ModelStatus, Prompt
+from mcp_server.llm.turns import WAITING_PER_PLACE
 from tests.engine import wait_until
 
 SECONDS = 10
@@ -98,16 +100,16 @@ def test_patient_calls_leave_a_slot_to_the_others(model, callers):
 
 def test_a_patient_call_waits_as_long_as_its_deadline_lets_it_and_is_never_one_too_many(model, callers):
     gate = Gate(model, slots=1, longest_wait=0.0)
-    for number in range(WAITING_PER_SLOT + 3):
+    for number in range(WAITING_PER_PLACE + 3):
         callers(gate, "", lambda number=number: gate.running + gate.waiting == number + 1, patient=True)
     with pytest.raises(ModelBusy):
         ask(gate, "hurried")
     with pytest.raises(ModelBusy):
         ask(gate, "late", seconds=0.1, patient=True)
-    for _ in range(WAITING_PER_SLOT + 3):
+    for _ in range(WAITING_PER_PLACE + 3):
         model.go.release()
     wait_until(lambda: (gate.running, gate.waiting) == (0, 0))
-    assert len(model.order) == WAITING_PER_SLOT + 3
+    assert len(model.order) == WAITING_PER_PLACE + 3
 
 
 @pytest.mark.requirement("F40")
@@ -130,11 +132,11 @@ def test_no_call_waits_into_the_time_that_its_answer_needs(model, callers):
 
 def test_the_queue_is_bounded(model, callers):
     gate = Gate(model, slots=1)
-    for number in range(1 + WAITING_PER_SLOT):
+    for number in range(1 + WAITING_PER_PLACE):
         callers(gate, str(number), lambda number=number: gate.running + gate.waiting == number + 1)
-    with pytest.raises(ModelBusy, match=f"{WAITING_PER_SLOT} calls are waiting"):
+    with pytest.raises(ModelBusy, match=f"{WAITING_PER_PLACE} calls are waiting"):
         ask(gate)
-    for _ in range(1 + WAITING_PER_SLOT):
+    for _ in range(1 + WAITING_PER_PLACE):
         model.go.release()
 
 

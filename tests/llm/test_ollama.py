@@ -6,8 +6,10 @@ import pytest
 
 from mcp_server.deadline import Deadline
 from mcp_server.errors import BadModelOutput, ModelBusy, ModelMissing, ModelRefused, ModelTimeout, ModelUnavailable
+from mcp_server.llm.embedders import CheckedEmbedder
 from mcp_server.llm.gate import Gate
 from mcp_server.llm.ollama import Ollama
+from mcp_server.llm.ollama_embeddings import OllamaVectors
 from mcp_server.llm.ports import Message, Prompt
 from tests.engine import wait_until
 from tests.llm.ollama_wire import FAULTS
@@ -84,6 +86,14 @@ def test_every_call_asks_for_the_same_context_and_never_lets_ollama_drop_a_part_
     for request in ollama.requests:
         assert request["options"]["num_ctx"] == 4096
         assert (request["truncate"], request["shift"]) == (False, False)
+
+
+@pytest.mark.parametrize("keep_alive", [None, "30m", -1])
+def test_ollama_is_told_how_long_to_keep_its_models(ollama, keep_alive):
+    Ollama(ollama.url, context=4096, keep_alive=keep_alive).answer(PROMPT, Deadline.after(20))
+    CheckedEmbedder(OllamaVectors(ollama.url, keep_alive=keep_alive)).embed(["x"], Deadline.after(20))
+    assert len(ollama.requests) == 3
+    assert [request.get("keep_alive") for request in ollama.requests] == [keep_alive] * 3
 
 
 def test_a_model_that_thinks_is_told_not_to(ollama):

@@ -41,6 +41,15 @@ def test_a_long_text_keeps_its_beginning_and_its_end_and_says_what_is_missing():
     assert shortened("short", 300) == "short"
 
 
+def test_the_same_texts_have_the_same_fence_and_others_another():
+    assert Fence.of("a", "b").rule == Fence.of("a", "b").rule
+    rules = {Fence.of(*texts).rule for texts in [(), ("",), ("a", "b"), ("ab",), ("ab", ""), ("", "ab"), ("b", "a"), ("\ud800",)]}
+    assert len(rules) == 8
+    text = "please"
+    marked = text + Fence.of(text).around("x").splitlines()[-1]
+    assert Fence.of(marked).around("x").splitlines()[-1] not in marked
+
+
 def test_no_text_can_close_its_fence():
     fence, other = Fence(), Fence()
     assert fence.rule != other.rule

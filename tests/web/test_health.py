@@ -36,6 +36,20 @@ def test_without_a_model_it_can_still_serve(gateway):
     assert gateway.get("/health/ready").status_code == 200
 
 
+def test_readiness_tells_what_the_self_test_found_and_takes_no_instance_out_for_it(gateway):
+    assert gateway.get("/health/ready").json["services"]["model"] == "checking"
+    gateway.services.self_test.follow()  # NoModel answers {} to everything
+    told = gateway.get("/health/ready")
+    assert (told.status_code, told.json["status"], told.json["services"]["model"]) == (200, "ready", "down")
+    assert any("does not keep to the form" in problem and "Set DEFAULT_LLM_MODEL" in problem for problem in told.json["problems"])
+    gateway.model.available = False
+    gateway.services.self_test.follow()
+    told = gateway.get("/health/ready").json
+    assert told["services"]["model"] == "down"
+    assert len(told["problems"]) == 1
+    assert "127.0.0.1" not in str(told["problems"])
+
+
 @pytest.mark.requirement("MET-013")
 @pytest.mark.parametrize(("fault", "service"), [("without_registry", "registry"), ("without_redis", "state")])
 def test_without_one_store_it_serves_calls_is_not_ready_and_names_it_without_its_address(request, fault, service, tmp_path):
