@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from evals.make import export, make
 
+from evals.make import export, make
 from mcp_server.tools.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parents[2]
