@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 ISSUER = "https://mcp.example.com"
 JWT_SECRET = secrets.token_urlsafe(48)
 SETTINGS = {
-    "ENVIRONMENT": "production", "OAUTH_ISSUER": ISSUER, "JWT_SECRET": JWT_SECRET, "DCR_AUTH_TOKEN": secrets.token_urlsafe(48),
+    "ENVIRONMENT": "production", "ECHO_TOOL": "on", "OAUTH_ISSUER": ISSUER, "JWT_SECRET": JWT_SECRET, "DCR_AUTH_TOKEN": secrets.token_urlsafe(48),
     "SERVICENOW_INSTANCE": "https://example.service-now.com", "WEB_CONCURRENCY": "1", "LOG_FORMAT": "json", "LOG_LEVEL": "INFO",
     "RATE_LIMIT_MCP_MAX": "1000000",  # every request is counted and none refused
 }

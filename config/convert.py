@@ -143,6 +143,15 @@ def http_url(value: str) -> str:
     return candidate.rstrip("/")
 
 
+def keep_alive(value: str) -> int | str:
+    """As Ollama reads it: a number of seconds, or a duration of Go. Negative: for ever."""
+    if re.fullmatch(r"-?[0-9]{1,9}", value):
+        return int(value)
+    if re.fullmatch(r"-?([0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h))+", value):
+        return value
+    raise ValueError("must be seconds, or a duration such as 30m or 24h; -1 is for ever.")
+
+
 def host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", value):
         raise ValueError("must list host names without scheme or path, such as dev12345.service-now.com.")

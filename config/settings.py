@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -166,11 +166,24 @@ class Settings:
     ollama_url: str | None = row(
         "OLLAMA_API_URL", "OLLAMA_HOST", to=convert.http_url, help="Where Ollama listens. Unset: http://127.0.0.1:11434 is tried.")
     llm_backend: str = row(
-        "LLM_BACKEND", default="auto", to=convert.one_of("auto", "ollama", "llama-cpp", "embedded"),
-        help="`auto`: Ollama; else, in development, the embedded evaluation model.")
+        "LLM_BACKEND", default="auto", to=convert.one_of("auto", "ollama", "llama-cpp", "openai", "embedded"),
+        help="`auto`: Ollama; else, in development, the embedded evaluation model. `openai`: any server with the OpenAI API, such as vLLM.")
+    llm_url: str | None = row(
+        "LLM_URL", to=convert.http_url, help="Where a server with the OpenAI API listens, for LLM_BACKEND=openai: http://gpu.internal:8000/v1.")
+    llm_api_key: str | None = row(
+        "LLM_API_KEY", secret=True, help="The key that the model server or the proxy before it asks for, sent as a bearer token. Optional.")
     llama_cpp_url: str | None = row("LLAMA_CPP_URL", to=convert.http_url, help="Where llama.cpp's server listens, for LLM_BACKEND=llama-cpp.")
     default_llm_model: str | None = row("DEFAULT_LLM_MODEL", help="Model for the tools. Unset: the first suitable one that the back end has.")
     embedding_model: str | None = row("EMBEDDING_MODEL", help="Model for embeddings. Unset: the first suitable one.")
+    embedding_url: str | None = row(
+        "EMBEDDING_URL", to=convert.http_url,
+        help="Another server for embeddings, with the OpenAI API (llama-server --embeddings). Unset: the model's own server.")
+    llm_fallback_backend: str | None = row(
+        "LLM_FALLBACK_BACKEND", to=convert.one_of("ollama", "llama-cpp", "openai"),
+        help="A second back end, asked when the first one cannot be reached. Every answer names the one that gave it.")
+    llm_fallback_url: str | None = row("LLM_FALLBACK_URL", to=convert.http_url, help="Where that one listens,")
+    llm_fallback_api_key: str | None = row("LLM_FALLBACK_API_KEY", secret=True, help="its key, if it asks for one,")
+    llm_fallback_model: str | None = row("LLM_FALLBACK_MODEL", help="and its model. Unset: DEFAULT_LLM_MODEL, which it must have then.")
     llm_timeout: float = row(
         "LLM_TIMEOUT", default="25", to=convert.seconds_or_milliseconds(1, 90),
         help="Seconds in all for one tool call, at most 90. A bare number above 1000 is read as milliseconds.")
@@ -185,6 +198,12 @@ class Settings:
         help="Model calls at once on this machine; as many as the model server has slots.")
     llm_context: int = row(
         "LLM_CONTEXT", default="4096", to=convert.integer(512, 1_048_576), help="Context size asked of Ollama, in tokens; the same for every call.")
+    llm_keep_alive: int | str = row(
+        "LLM_KEEP_ALIVE", default="30m", to=convert.keep_alive,
+        help="How long Ollama keeps a model in memory after a call: seconds, or 30m, 24h; -1: for ever.")
+    llm_cache_lifetime: int = row(
+        "LLM_CACHE_LIFETIME", default="600", to=convert.integer(0, 86400),
+        help="Seconds for which a worker remembers the answer to a question that always has the same one. 0: not at all.")
     trusted_proxies: tuple[str, ...] = row(
         "TRUSTED_PROXIES", default="127.0.0.0/8,::1/128", to=convert.comma_separated(convert.network),
         help="Comma separated networks; only from these are CF-Connecting-IP and X-Forwarded-For read.")
@@ -196,6 +215,13 @@ class Settings:
         help="Who gets a session in the handshake era: `auto`, clients that can be asked something; `always`, all, so that they hear of changes.")
     tool_output_limit: int = row(
         "TOOL_OUTPUT_LIMIT", default="10000", to=convert.integer(200, 5_000_000), help="Characters of a tool result; truncation is marked.")
+    redact: Literal["off", "secrets", "all"] = row(
+        "REDACT", default="off", to=convert.one_of("off", "secrets", "all"),
+        help="What is taken out of a text before the model reads it: `secrets` (passwords, keys, tokens), `all` (also e-mail addresses, phone "
+             "numbers, accounts and cards), or nothing.")
+    echo_tool: str = row(
+        "ECHO_TOOL", to=convert.one_of("on", "off"), derive=lambda v: "off" if v["environment"] == "production" else "on",
+        help="Whether clients find the tool `echo`, for trying a connection. Default: on, in production off.")
     log_level: str = row(
         "LOG_LEVEL", default="INFO", to=convert.one_of("DEBUG", "INFO", "WARNING", "ERROR", fold=str.upper), help="Least severe line that is logged.")
     log_format: str = row(

@@ -18,7 +18,7 @@ from mcp_server.building.authorization import build_authorization
 from mcp_server.building.foundations import lay_foundations
 from mcp_server.building.mcp import NOTHING_MORE, More, build_mcp
 from mcp_server.clock import Clock, wall_clock
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.oauth.credentials import Passwords
 from mcp_server.outbound.safe_fetch import Fetch, SafeFetch
 from mcp_server.rate_limiting.limits import Limit
@@ -49,7 +49,7 @@ SWEEP_SECONDS = 60
 
 def create_app(
     settings: Settings, *, clock: Clock = wall_clock, model: LanguageModel | None = None, password_cost: int = 12, log_to: int = logs.STDOUT,
-    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE,
+    fetch: Fetch | None = None, config: Path = CONFIG, more: More = NOTHING_MORE, embedder: Embedder | None = None,
 ) -> Flask:
     """The application. What a test or the command line must replace is an argument; `log_to` is a file descriptor.
 
@@ -62,7 +62,8 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (well_known.bp, oauth.bp, login.bp, oidc.bp, grants.bp, device.bp, mcp.bp, health.bp):
         app.register_blueprint(blueprint)
-    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more)
+    built = build_services(settings, clock=clock, model=model, password_cost=password_cost, log_to=log_to, fetch=fetch, config=config, more=more,
+                           embedder=embedder)
     app.extensions["services"] = built
     request_log.init_app(app, built)
     limiter = limits.init_app(
@@ -80,10 +81,11 @@ def create_app(
 
 def build_services(
     settings: Settings, *, clock: Clock, model: LanguageModel | None, password_cost: int, log_to: int, fetch: Fetch | None, config: Path, more: More,
+    embedder: Embedder | None = None,
 ) -> Services:
     base = lay_foundations(settings, clock, log_to)
     authorization, beside_authorization = build_authorization(base, fetch or SafeFetch())
-    served, beside_mcp = build_mcp(base, config, model=model, more=more, revoked=authorization.revocations.known_to_be_revoked)
+    served, beside_mcp = build_mcp(base, config, model=model, embedder=embedder, more=more, revoked=authorization.revocations.known_to_be_revoked)
     return Services(
         **vars(authorization), **vars(served), settings=settings, clock=clock, audit=base.audit, state=base.state, registry=base.registry,
         digests=base.digests, passwords=Passwords(password_cost),

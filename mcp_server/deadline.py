@@ -9,15 +9,19 @@ from mcp_server.clock import Elapsed, elapsed
 
 @dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class Deadline:
-    """`at` is a reading of `clock`, in seconds. `patient`: nobody holds a connection meanwhile, so others go first."""
+    """`at` is a reading of `clock`, in seconds. `patient`: nobody holds a connection meanwhile, so others go first.
+
+    `caller` is the client it is for, so that clients take turns at what is scarce. Empty: the operator, or nobody in particular.
+    """
 
     at: float
     clock: Elapsed = elapsed
     patient: bool = False
+    caller: str = ""
 
     @classmethod
-    def after(cls, seconds: float, clock: Elapsed = elapsed) -> Deadline:
-        return cls(clock() + seconds, clock)
+    def after(cls, seconds: float, clock: Elapsed = elapsed, *, caller: str = "") -> Deadline:
+        return cls(clock() + seconds, clock, caller=caller)
 
     @property
     def left(self) -> float:

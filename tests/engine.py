@@ -1,4 +1,7 @@
-"""A real llama.cpp engine for the tests, started as production starts the embedded one, and Ollama's wire in front of it."""
+"""A real llama.cpp engine for the tests, started as production starts the embedded one, and Ollama's wire in front of it.
+
+It has two tiny models: one that writes, one that embeds.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,19 @@ import pytest
 from mcp_server.llm.embedded_engine import ADDRESS_FILE, Address
 from tests.llm.ollama_wire import OllamaWire
 from tests.llm.tiny_gguf import make_tiny_gguf
+from tests.llm.tiny_vectors import make_tiny_vectors
 
 TINY = "tiny:latest"
+TINY_VECTORS = "vectors:latest"
 START_SECONDS = 60
 
 
 @contextmanager
-def running_engine(folder: Path, weights: Path, model: str) -> Iterator[Address]:
+def running_engine(folder: Path, weights: Path, model: str, embedding_weights: Path | None = None, embedding_model: str = TINY_VECTORS):
     """llama.cpp's server with `weights`, its address in `folder`."""
     command = [sys.executable, "-m", "mcp_server.llm.embedded", "--folder", str(folder), "--weights", str(weights), "--model", model]
+    if embedding_weights:
+        command += ["--embedding-weights", str(embedding_weights), "--embedding-model", embedding_model]
     with (folder / "engine.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             yield _wait_for(folder / ADDRESS_FILE, process)
@@ -60,7 +67,7 @@ def tiny_weights(tmp_path_factory) -> Path:
 def tiny_engine_folder(tiny_weights, tmp_path_factory) -> Iterator[Path]:
     """The folder in which a running engine's address lies: what `Embedded` takes, or `data` of `open_model`."""
     folder = tmp_path_factory.mktemp("engine")
-    with running_engine(folder, tiny_weights, TINY):
+    with running_engine(folder, tiny_weights, TINY, make_tiny_vectors(folder / "vectors.gguf")):
         yield folder
 
 

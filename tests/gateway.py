@@ -87,6 +87,9 @@ class NoModel:
     def answer(self, *_, **__):
         return Answer("{}", "tiny", complete=True)
 
+    def label_probabilities(self, *_):
+        return None
+
     def status(self, _):
         return ModelStatus("embedded", self.available, "tiny", ("tiny",))
 

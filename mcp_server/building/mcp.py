@@ -10,8 +10,8 @@ from config import logs
 from mcp_server import __version__
 from mcp_server.background import every, once
 from mcp_server.building.foundations import Background, Foundations
-from mcp_server.llm.open import open_model
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.open import open_embedder, open_model
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.announcing import announce
 from mcp_server.mcp.asking import RequestStates
 from mcp_server.mcp.changes import Changes
@@ -51,7 +51,7 @@ NOTHING_MORE = More()
 
 
 def build_mcp(
-    base: Foundations, config: Path, *, model: LanguageModel | None, more: More, revoked: Callable[[Sequence[str]], bool],
+    base: Foundations, config: Path, *, model: LanguageModel | None, embedder: Embedder | None, more: More, revoked: Callable[[Sequence[str]], bool],
 ) -> tuple[McpServices, tuple[Background, ...]]:
     """The objects, and what runs beside the requests. `revoked` tells of a caller's ids whether one is known to be revoked.
 
@@ -59,8 +59,12 @@ def build_mcp(
     """
     settings, state, clock = base.settings, base.state, base.clock
     model = model or open_model(settings, settings.state_path.parent)
+    embedder = embedder or open_embedder(settings, settings.state_path.parent)
     files = OperatorFiles.read(config, SHIPPED)
-    tools = ToolRegistry((*build_tools(model, files.taxonomy, files.tools), *more.tools), settings.tool_output_limit)
+    built_tools = build_tools(
+        model, files.taxonomy, files.tools, embedder=embedder, chats=state.chats, parameters=files.classification, redact=settings.redact,
+        context=settings.llm_context, echo=settings.echo_tool == "on", clock=clock)
+    tools = ToolRegistry((*built_tools, *more.tools), settings.tool_output_limit)
     keys = [derive_key(secret, "mcp v1") for secret in (settings.jwt_secret, *settings.jwt_secret_previous)]
     switchboard = Switchboard(state.journals, clock)
     runner = TaskRunner(
@@ -73,7 +77,8 @@ def build_mcp(
         ResourceRegistry((taxonomy_resources(files.taxonomy), *more.resources)),
         tasks=Tasks(state.tasks, runner, switchboard, clock, settings.task_timeout))
     built = McpServices(
-        dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model)
+        dispatcher=Dispatcher(METHODS, server, _log_unexpected), mcp_server=server, journals=state.journals, tools=tools, model=model,
+        embedder=embedder)
     return built, (
         once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow), every(TASKS_SECONDS, runner.look))
 

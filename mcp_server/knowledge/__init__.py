@@ -1,1 +1,4 @@
-"""Articles, their index and their search. The place is kept; nothing is in it yet."""
+"""Articles, incidents and catalogue items: read from exports or an instance, made into an index, and searched.
+
+What a search answers and who may read what: `ports.py`, `access.py`. How an index is made: `building.py`. Where one is kept: `storage/knowledge_*`.
+"""

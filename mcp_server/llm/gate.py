@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from mcp_server.clock import Elapsed, elapsed
 from mcp_server.concurrency import give_up_after
@@ -14,6 +15,8 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelBusy, ModelError, ModelTimeout, ModelUnavailable
 from mcp_server.llm.http import too_late
 from mcp_server.llm.ports import Answer, LanguageModel, ModelStatus, OnToken, Prompt
+
+T = TypeVar("T")
 
 LONGEST_WAIT = 10.0
 MARGIN = 2.0  # seconds that must be left for the answer itself
@@ -45,7 +48,12 @@ class Gate:
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError, before or at the deadline."""
         with give_up_after(deadline.left, too_late), self._slot(deadline):
-            return self._breaker.call(self._model, prompt, deadline, on_token)
+            return self._breaker.call(lambda: self._model.answer(prompt, deadline, on_token))
+
+    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
+        """Raises a ModelError, before or at the deadline."""
+        with give_up_after(deadline.left, too_late), self._slot(deadline):
+            return self._breaker.call(lambda: self._model.label_probabilities(prompt, labels, deadline))
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises, and needs no slot."""
@@ -134,12 +142,12 @@ class _Breaker:
         self._tried_at = 0.0
         self._last = ""
 
-    def call(self, model: LanguageModel, prompt: Prompt, deadline: Deadline, on_token: OnToken | None) -> Answer:
+    def call(self, ask: Callable[[], T]) -> T:
         if self._failures >= FAILURES_TO_OPEN and self._clock() - self._tried_at < OPEN_SECONDS:
             raise ModelUnavailable(self._last, detail="not tried: it was unavailable a moment ago")
         self._tried_at = self._clock()
         try:
-            answer = model.answer(prompt, deadline, on_token)
+            answer = ask()
         except ModelUnavailable as error:
             self._failures += 1
             self._last = error.message

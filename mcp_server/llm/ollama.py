@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,10 +11,12 @@ import orjson
 from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelError, ModelTimeout
+from mcp_server.llm import labels as letters
+from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
 from mcp_server.llm.ollama_loading import Loading
 from mcp_server.llm.ollama_models import OllamaModel, OllamaModels, missing
-from mcp_server.llm.ports import Answer, ModelStatus, OnToken, Prompt
+from mcp_server.llm.ports import MOST_LABELS, Answer, ModelStatus, OnToken, Prompt
 from mcp_server.llm.refusals import refusal
 
 BACK_END = "ollama"
@@ -28,17 +30,21 @@ NANOSECONDS = 1e9
 class Ollama:
     """One Ollama. `context` is asked of every call alike: another value would make Ollama load the model anew."""
 
-    def __init__(self, url: str, *, context: int, default_model: str | None = None, connections: int = 4, clock: Elapsed = elapsed) -> None:
-        self._http = Http(url, connections=connections, hint=HINT)
+    def __init__(
+        self, url: str, *, context: int, default_model: str | None = None, api_key: str | None = None, keep_alive: int | str | None = None,
+        connections: int = 4, hint: str = HINT, clock: Elapsed = elapsed,
+    ) -> None:
+        """`keep_alive`: how long Ollama keeps the model after a call, in seconds or as Ollama writes it (30m); None: as Ollama does."""
+        self._http = ollama_http(url, api_key, connections, hint)
         self._models = OllamaModels(self._http, default_model, clock)
         self._context = context
+        self._keep_alive = keep_alive
         self._loading = Loading(self._load, clock)
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError."""
-        model = self._models.choose(prompt.model, deadline)
-        if not self._loading.ended(model.name, deadline):
-            raise _still_loading(model)
+        model = self._loaded(prompt.model, deadline)
+        prompt = fitting(prompt, self._context, lambda: None)
         try:
             answer = self._chat(prompt, model, deadline, on_token)
         except StatusError as error:
@@ -49,6 +55,24 @@ class Ollama:
         self._loading.answered(model.name)
         return answer
 
+    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
+        """Raises a ModelError. None where Ollama does not tell them (older than 0.12.11), or the labels are too many."""
+        if not letters.countable(labels):
+            return None
+        model = self._loaded(prompt.model, deadline)
+        asked = fitting(letters.by_letter(prompt, labels), self._context, lambda: None)
+        request = {**self._request(asked, model), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
+        try:
+            return letters.shares(self._http.post("/api/chat", request, deadline).get("logprobs"), labels)
+        except StatusError as error:
+            raise self._refusal(error, model.name) from error
+
+    def _loaded(self, wanted: str | None, deadline: Deadline) -> OllamaModel:
+        model = self._models.choose(wanted, deadline)
+        if not self._loading.ended(model.name, deadline):
+            raise _still_loading(model)
+        return model
+
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""
         try:
@@ -57,7 +81,7 @@ class Ollama:
             model = self._models.choose(None, deadline)
         except ModelError as error:
             return ModelStatus(BACK_END, available=False, problem=error.message)
-        return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={"version": version})
+        return ModelStatus(BACK_END, available=True, model=model.name, models=names, facts={"version": version, "context": self._context})
 
     def answers(self, deadline: Deadline) -> bool:
         """Whether an Ollama listens there."""
@@ -117,7 +141,8 @@ class Ollama:
 
         `truncate` and `shift` off: a prompt that does not fit is refused instead of losing its beginning.
         """
-        return {"model": model, "messages": [], "stream": True, "truncate": False, "shift": False, "options": {"num_ctx": self._context}}
+        request = {"model": model, "messages": [], "stream": True, "truncate": False, "shift": False, "options": {"num_ctx": self._context}}
+        return request if self._keep_alive is None else {**request, "keep_alive": self._keep_alive}
 
     def _refusal(self, error: StatusError, model: str) -> ModelError:
         if error.status == NOT_FOUND and "not found" in error.body and model in error.body:
@@ -132,6 +157,10 @@ class Ollama:
             self._http.post("/api/chat", {**self._request_to_load(model), "stream": False}, Deadline.after(LOADING_SECONDS))
         except StatusError as error:
             raise self._refusal(error, model) from error
+
+
+def ollama_http(url: str, api_key: str | None, connections: int, hint: str) -> Http:
+    return Http(url, connections=connections, hint=hint, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
 
 
 def _still_loading(model: OllamaModel) -> ModelTimeout:

@@ -46,7 +46,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """`back_end` is what answers: `ollama`, `llama-cpp`, `embedded`. `problem` says what to do when it does not."""
+    """`back_end` is what answers: `ollama`, `llama-cpp`, `openai`, `embedded`. `problem` says what to do when it does not."""
 
     back_end: str
     available: bool
@@ -60,11 +60,22 @@ OnToken = Callable[[int], None]
 """Called with the number of tokens written so far."""
 
 
+MOST_LABELS = 20
+"""No model server tells the probabilities of more tokens than that."""
+
+
 class LanguageModel(Protocol):
-    """Any back end. `answer` ends before the deadline, whatever the model server does, and frees its slot when it does not."""
+    """Any back end. A call ends before the deadline, whatever the model server does, and frees its slot when it does not."""
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError."""
+
+    def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
+        """How likely each of `labels` is as the answer, asked for with one token. They sum to 1 at most: what is missing is on no label.
+
+        `prompt` says what the labels mean; how to answer is added to it. None: the back end tells no probabilities, or the labels are
+        more than MOST_LABELS. Raises a ModelError.
+        """
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""

@@ -19,7 +19,10 @@ _SERVER_ERRORS = 500
 _FAILED: _Row = (ModelUnavailable, "The model server failed. Try again in a few seconds; if it fails again, ask the operator to read its log.")
 _NOT_ACCEPTED: _Row = (ModelRefused, "The model server did not accept the request. Try it without optional arguments, or ask the operator.")
 
-_TOO_LONG = ("the input length exceeds the context length", "exceeds the available context size", "exceed_context_size_error")
+_TOO_LONG = (
+    "the input length exceeds the context length", "exceeds the available context size", "exceed_context_size_error",
+    "is too large to process", "maximum context length",  # llama.cpp of a text to embed; vLLM
+)
 _NESTED_AT_MOST = 3  # Ollama hands on its engine's error as a string of JSON, inside its own
 
 

@@ -12,19 +12,38 @@ import unicodedata
 MOST_CHARACTERS = 8000
 
 # What chat templates begin and end their messages with.
-_TEMPLATE_TOKEN = re.compile(
-    r"<\|[a-z0-9_▁ ./-]{1,40}\|>|<｜[^<>]{1,40}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"  # noqa: RUF001 - DeepSeek's own
-    r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>|<end_of_utterance>",
+TEMPLATE_TOKEN = re.compile(
+    r"<\|[^<>|\n]{1,40}\|>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|gMASK)\]|<</?SYS>>"
+    r"|</?s>|<(?:start|end)_of_(?:turn|image|text)>|<(?:bos|eos|pad|unk|sop)>|<end_of_utterance>"
+    r"|</?(?:think|tool_call|tool_response|tools|function_calls?|function_results?)>",
     re.IGNORECASE,
 )
 _KEPT = "\n\t"
-
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+# Characters of other categories that nobody sees: fillers, joiners, and the selectors in which bytes can be hidden.
+_INVISIBLE = frozenset(map(chr, (
+    0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))))
+# What looks like a bracket or a bar. Letters of other scripts need no row: between two bars any letter counts.
+_LOOKS_LIKE = str.maketrans({
+    **dict.fromkeys("\u2039\u276e\u2329\u27e8\u3008\u02c2\u1438\u29fc", "<"),
+    **dict.fromkeys("\u203a\u276f\u232a\u27e9\u3009\u02c3\u1433\u29fd", ">"),
+    **dict.fromkeys("\u2223\u2502\u01c0\u2758\u23d0\u05c0\u2d4f\ua4f2", "|")})
+_HIDING = frozenset("\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u00ad")
+MOST_HIDDEN = 8
+"""Invisible characters that an ordinary text may have: a byte order mark, soft hyphens, the joiners of an emoji."""
 
 def plain(text: str) -> str:
-    """Without control, invisible and direction characters, and without the tokens of chat templates."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    visible = "".join(character for character in lines if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
-    return _TEMPLATE_TOKEN.sub(" ", visible)
+    """Without control, invisible and direction characters, without HTML comments, and without the tokens of chat templates.
+
+    Each of them is what a person who reads the record does not see. Text in base64 stays what it is: data.
+    """
+    return _without(TEMPLATE_TOKEN, _without_comments(visible(text)))
+
+
+def hides_text(text: str) -> bool:
+    """Whether there is text in it that a person who reads the record does not see: tag characters, many invisible ones, a comment of HTML."""
+    hidden = 0 if text.isascii() else sum(character in _HIDING or character in _INVISIBLE or is_tag(character) for character in text)
+    return hidden > MOST_HIDDEN or len(_without_comments(text)) < len(text)
 
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
@@ -48,3 +67,45 @@ class Fence:
 
     def around(self, text: str, most: int = MOST_CHARACTERS) -> str:
         return f"<{self._marker}>\n{shortened(plain(text), most)}\n</{self._marker}>"
+
+
+def visible(text: str) -> str:
+    """Without what nobody sees, comments apart."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    if lines.isascii() and lines.isprintable():
+        return lines
+    return "".join(
+        character for character in lines
+        if character in _KEPT or (character not in _INVISIBLE and unicodedata.category(character) not in _UNSEEN))
+
+
+def folded(text: str) -> str:
+    """As it looks, character for character: wide letters and the brackets of other alphabets become ASCII."""
+    if text.isascii():
+        return text
+    looks = text.translate(_LOOKS_LIKE)
+    wide = (unicodedata.normalize("NFKC", character) for character in looks)
+    return "".join(one if len(one) == 1 else character for one, character in zip(wide, looks, strict=True))
+
+
+def is_tag(character: str) -> bool:
+    """One of the characters that repeat ASCII where nobody sees it."""
+    return "\U000e0020" <= character <= "\U000e007e"
+
+
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    """What matches is found as it looks, and cut out of the text as it is."""
+    kept, end = [], 0
+    for found in pattern.finditer(folded(text)):
+        kept.append(text[end : found.start()])
+        end = found.end()
+    return " ".join([*kept, text[end:]])
+
+
+def _without_comments(text: str) -> str:
+    """One that is never closed stays."""
+    kept, end = [], 0
+    while (start := text.find("<!--", end)) >= 0 and (close := text.find("-->", start + 4)) >= 0:
+        kept.append(text[end:start])
+        end = close + 3
+    return " ".join([*kept, text[end:]])

@@ -21,7 +21,7 @@ def announce(server: Server, listings: Listings, now: float) -> None:
     keeps in mind what changed just now, and tells those who begin to listen.
     """
     resources = server.resources.digests()
-    lists = {"tools": digest(server.tools.definitions), "prompts": digest(server.prompts.definitions), "resources": resources.pop("")}
+    lists = {"tools": digest(server.tools.whole), "prompts": digest(server.prompts.definitions), "resources": resources.pop("")}
     found: list[tuple[str, Mapping[str, Any], str, str]] = [(LISTS[f"{name}ListChanged"], {}, f"list:{name}", value) for name, value in lists.items()]
     found += [(UPDATED, {"uri": uri}, f"resource:{uri}", value) for uri, value in resources.items()]
     for method, params, name, value in found:

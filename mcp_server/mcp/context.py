@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
-from mcp_server.errors import InsufficientScope, TokenRequired
+from mcp_server.errors import InsufficientScope, TokenRequired, ToolError
 from mcp_server.mcp.asking import Question
 from mcp_server.mcp.conversation import SILENT, Conversation
 from mcp_server.mcp.eras import CAPABILITIES_KEY, STATELESS, AnyEra
@@ -22,7 +22,10 @@ TOKEN_SECONDS = 0.5
 
 @dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
 class CallContext:
-    """`principal` is None for the few methods that are open. A tool must be done by `deadline`."""
+    """`principal` is None for the few methods that are open. A tool must be done by `deadline`.
+
+    `models`: those that the caller may use; empty: any.
+    """
 
     principal: Principal | None
     deadline: Deadline
@@ -33,6 +36,7 @@ class CallContext:
     progress_token: str | int | None = None
     begun_session: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
     _reported: float | None = None
 
     def require_scope(self, scope: str) -> None:
@@ -41,6 +45,14 @@ class CallContext:
             raise TokenRequired("This needs an access token.")
         if scope not in self.principal.scopes:
             raise InsufficientScope(f"This needs the scope {scope}.", scopes=self.principal.scopes | {scope})
+
+    def model(self, wanted: str | None) -> str | None:
+        """The model that is asked. None: the default one. Raises ToolError for one that the caller may not use."""
+        if not self.models or wanted in self.models:
+            return wanted
+        if wanted is None:
+            return self.models[0]
+        raise ToolError(f"model: {wanted[:128]!r} is not for you. You may use: {', '.join(self.models)}.")
 
     def declares(self, extension: str) -> bool:
         """Whether the client can deal with this extension. It says so in each request (2026-07-28)."""

@@ -75,6 +75,16 @@ class Listings(Protocol):
         """
 
 
+class ChatStore(Protocol):
+    """What was said in a chat, turn by turn. A whole chat is forgotten `until` after its last turn."""
+
+    def add(self, chat: str, turn: bytes, *, most: int, until: float, now: float) -> None:
+        """One more turn, UTF-8 text. Of more than `most` the oldest are forgotten. Of turns that come at once none is lost."""
+
+    def turns(self, chat: str, now: float) -> list[bytes]:
+        """Oldest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Work that goes on after its request was answered.

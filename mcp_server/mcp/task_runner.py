@@ -228,8 +228,8 @@ class TaskRunner:
         known = {key: json.loads(answer) for key, answer in task.answers.items()}
         meta = {CAPABILITIES_KEY: work.capabilities}
         call = CallContext(
-            work.principal(task.expires_at), Deadline(elapsed() + seconds, patient=True), conversation=StatelessConversation(run, meta, known, {}),
-            progress_token=task.task_id, meta=meta)
+            work.principal(task.expires_at), Deadline(elapsed() + seconds, patient=True, caller=work.client_id),
+            conversation=StatelessConversation(run, meta, known, {}), progress_token=task.task_id, meta=meta)
         try:
             with give_up_after(seconds + GRACE, lambda: ToolError(f"The task was not done in {seconds:.0f} seconds.")):
                 result = self._tools.call(self._tools[task.tool], call, work.arguments, work.prepared)

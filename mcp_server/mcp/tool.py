@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -13,7 +14,9 @@ from mcp_server.errors import DependencyUnavailable, InvalidParams, ToolError
 from mcp_server.json_schema import json_schema
 from mcp_server.mcp import jsonrpc
 from mcp_server.mcp.context import CallContext
+from mcp_server.mcp.policies import Policies, Policy
 from mcp_server.mcp.shown import Icon, icons_of
+from mcp_server.principal import Principal
 from mcp_server.validation import load
 
 
@@ -92,11 +95,13 @@ class Tool:
 
 
 class ToolRegistry:
-    """The tools of this server, in the order in which they are listed."""
+    """The tools of this server, in the order in which they are listed. `policies`: what clients may use of them; None: everybody everything."""
 
-    def __init__(self, tools: Iterable[Tool], output_limit: int) -> None:
+    def __init__(self, tools: Iterable[Tool], output_limit: int, policies: Policies | None = None) -> None:
         self._by_name = {tool.name: tool for tool in tools}
         self._output_limit = output_limit
+        self._policies = policies
+        self._definitions_by_policy: dict[Policy, list[dict[str, Any]]] = {}
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._by_name.values())
@@ -106,38 +111,87 @@ class ToolRegistry:
         try:
             return self._by_name[name]
         except KeyError:
-            raise InvalidParams(f"Unknown tool: {name[:64]!r}. Call tools/list for the tools of this server.") from None
+            raise _unknown(name) from None
 
     def find(self, name: Any) -> Tool | None:
         return self._by_name.get(name) if isinstance(name, str) else None
+
+    def offered(self, name: str, principal: Principal | None) -> Tool:
+        """As the caller sees it: a tool that its policy does not have is one that is not there. Raises InvalidParams and StoreUnavailable."""
+        tool = self[name]
+        if self._policies is not None and not self._policies.of(principal).admits(name):
+            raise _unknown(name)
+        return tool
 
     @cached_property
     def definitions(self) -> list[dict[str, Any]]:
         return [tool.definition for tool in self._by_name.values()]
 
+    def definitions_for(self, principal: Principal | None) -> list[dict[str, Any]]:
+        """What the caller may use. Raises StoreUnavailable."""
+        if self._policies is None:
+            return self.definitions
+        policy = self._policies.of(principal)
+        if policy not in self._definitions_by_policy:
+            self._definitions_by_policy[policy] = [each for each in self.definitions if policy.admits(each["name"])]
+        return self._definitions_by_policy[policy]
+
+    @property
+    def differs(self) -> bool:
+        """Whether callers see different lists."""
+        return self._policies is not None
+
+    @property
+    def whole(self) -> list[Any]:
+        """All that somebody's list can depend on."""
+        return [*self.definitions, *(self._policies.written if self._policies is not None else ())]
+
     def call(self, tool: Tool, call: CallContext, arguments: Mapping[str, Any], prepared: Mapping[str, Any] | None = None) -> ToolResult:
         """Run the tool. What goes wrong in it is a result too: the agent reads the text and can act on it. `prepared`: if that was done before."""
+        if self._policies is None:
+            return self._call(tool, call, arguments, prepared, self._output_limit)
         try:
-            loaded = load(tool.input_schema, arguments, ToolError)
-            value = tool.run(call, **loaded, **(tool.prepare(call, **loaded) if prepared is None else prepared))
+            policy = self._policies.of(call.principal)
+            call.models = policy.models
+            with self._policies.running(policy, call.principal) if prepared is None else nullcontext():
+                if prepared is None:  # a task was counted when it was begun
+                    self._policies.count(policy, call.principal)
+                return self._call(tool, call, arguments, prepared, min(policy.output_limit or self._output_limit, self._output_limit))
         except (ToolError, DependencyUnavailable) as error:
-            return ToolResult(self._cut(error.message), is_error=True)
-        if isinstance(value, Blocks):
-            return ToolResult("", content=value.blocks)
-        if tool.output_schema is None:
-            return ToolResult(self._cut(str(value)))
-        structured: dict[str, Any] = tool.output_schema.dump(value)
-        return ToolResult(self._cut(jsonrpc.dumps(structured).decode()), structured)
+            return ToolResult(_cut(error.message, self._output_limit), is_error=True)
 
     def prepare(self, tool: Tool, call: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any] | ToolResult:
         """The arguments are good, and what `run` gets besides them; or the result that says why it cannot be run."""
         try:
+            if self._policies is not None:
+                policy = self._policies.of(call.principal)
+                call.models = policy.models
+                self._policies.count(policy, call.principal)
             return tool.prepare(call, **load(tool.input_schema, arguments, ToolError))
         except (ToolError, DependencyUnavailable) as error:
-            return ToolResult(self._cut(error.message), is_error=True)
+            return ToolResult(_cut(error.message, self._output_limit), is_error=True)
 
-    def _cut(self, text: str) -> str:
-        if len(text) <= self._output_limit:
-            return text
-        mark = f"\n[truncated: {len(text)} characters in all]"
-        return text[: self._output_limit - len(mark)] + mark
+    @staticmethod
+    def _call(tool: Tool, call: CallContext, arguments: Mapping[str, Any], prepared: Mapping[str, Any] | None, limit: int) -> ToolResult:
+        try:
+            loaded = load(tool.input_schema, arguments, ToolError)
+            value = tool.run(call, **loaded, **(tool.prepare(call, **loaded) if prepared is None else prepared))
+        except (ToolError, DependencyUnavailable) as error:
+            return ToolResult(_cut(error.message, limit), is_error=True)
+        if isinstance(value, Blocks):
+            return ToolResult("", content=value.blocks)
+        if tool.output_schema is None:
+            return ToolResult(_cut(str(value), limit))
+        structured: dict[str, Any] = tool.output_schema.dump(value)
+        return ToolResult(_cut(jsonrpc.dumps(structured).decode(), limit), structured)
+
+
+def _unknown(name: str) -> InvalidParams:
+    return InvalidParams(f"Unknown tool: {name[:64]!r}. Call tools/list for the tools of this server.")
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    mark = f"\n[truncated: {len(text)} characters in all]"
+    return text[: limit - len(mark)] + mark

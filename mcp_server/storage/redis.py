@@ -15,6 +15,7 @@ Every key starts with the prefix and runs out by itself:
     hits:{counter}:{window}:{number}    counter; until its window ends
     journal:{journal}                   stream of entries; until the last of them may be forgotten
     session:{session_id}                hash: ended, log_level, and uri:{uri} for each subscription; until the session ends
+    chat:{chat}                         list of turns; an hour after the last one
     listing:{name}                      hash: digest, changed_at; 30 days after the last start
     task:{task_id}                      hash: owner, tool, work, status, …, and q:{key} and a:{key} for what is asked and answered; its ttl
     tasks                               sorted set: tasks to be run, by when they may be claimed; until the last of them has expired
@@ -38,7 +39,7 @@ from mcp_server.oauth.ports import Admission
 from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
-from mcp_server.storage.redis_conversations import RedisJournals, RedisListings, RedisSessions
+from mcp_server.storage.redis_conversations import RedisChats, RedisJournals, RedisListings, RedisSessions
 from mcp_server.storage.redis_tasks import RedisTasks
 
 COMPLETE_FOR = 86400
@@ -63,6 +64,7 @@ class RedisState:
         self.journals = RedisJournals(self._connections, prefix)
         self.sessions = RedisSessions(self._connections, prefix, clock)
         self.listings = RedisListings(self._connections, prefix)
+        self.chats = RedisChats(self._connections, prefix)
         self.tasks = RedisTasks(self._connections, prefix)
 
     def ping(self) -> None:

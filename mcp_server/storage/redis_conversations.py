@@ -1,4 +1,4 @@
-"""What MCP keeps between requests, in Redis: journals as streams, sessions and what the lists looked like as hashes."""
+"""What MCP keeps between requests, in Redis: journals as streams, chats as lists, sessions and what the lists looked like as hashes."""
 
 from __future__ import annotations
 
@@ -75,3 +75,16 @@ class RedisListings:
         arguments = (digest, now, max(1, math.ceil((until - now) * 1000)))
         first, changed_at = self._redis.run(scripts.SEE, [self._prefix + name], arguments, repeatable=True)
         return Seen(first == 1, float(changed_at) if changed_at else None)
+
+
+class RedisChats:
+    def __init__(self, connections: RedisConnections, prefix: str) -> None:
+        self._redis, self._prefix = connections, f"{prefix}chat:"
+
+    def add(self, chat: str, turn: bytes, *, most: int, until: float, now: float) -> None:
+        """An answer that was lost on the way is StoreUnavailable, and the turn may be there."""
+        self._redis.run(scripts.ADD_TURN, [self._prefix + chat], (turn, most, max(1, math.ceil((until - now) * 1000))), repeatable=False)
+
+    def turns(self, chat: str, now: float) -> list[bytes]:  # noqa: ARG002 - Redis forgets by itself
+        found: list[bytes] = self._redis.call("LRANGE", self._prefix + chat, 0, -1, repeatable=True)
+        return found

@@ -23,6 +23,13 @@ redis.call('PEXPIRE', key, ttl)
 """)
 """key; ttl, then field and value in turn"""
 
+ADD_TURN = Script("""
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], -tonumber(ARGV[2]), -1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+""")
+"""chat; turn, how many are kept, ttl"""
+
 ADD_CODE = Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 then return end
 for i = 2, #ARGV - 1, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end

@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from mcp_server.oauth.models import AuthorizationCode, DeviceAuthorization, Grant, RefreshToken, Revocation, Rotation
 from mcp_server.oauth.ports import Admission
 from mcp_server.storage.records import SLOWER_BY, dump, load, window_of
-from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteListings, SqliteSessions
+from mcp_server.storage.sqlite_conversations import SqliteChats, SqliteJournals, SqliteListings, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
 from mcp_server.storage.sqlite_tasks import SqliteTasks
@@ -33,6 +33,7 @@ class SqliteState:
         self.journals = SqliteJournals(self._file)
         self.sessions = SqliteSessions(self._file)
         self.listings = SqliteListings(self._file)
+        self.chats = SqliteChats(self._file)
         self.tasks = SqliteTasks(self._file)
 
     def ping(self) -> None:

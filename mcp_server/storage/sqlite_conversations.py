@@ -1,6 +1,8 @@
-"""What MCP keeps between requests, in the SQLite file of the hot state: journals, sessions and what the lists looked like."""
+"""What MCP keeps between requests, in the SQLite file of the hot state: journals, sessions, chats and what the lists looked like."""
 
 from __future__ import annotations
+
+import json
 
 from mcp_server.mcp.ports import MOST_SUBSCRIPTIONS, Entry, Seen, SessionRecord
 from mcp_server.storage.sqlite_file import SqliteFile
@@ -71,6 +73,24 @@ class SqliteListings:
         rows = changed or self._file.run("UPDATE listings SET expires_at = ? WHERE name = ? RETURNING changed_at", (until, name))
         changed_at = rows[0][0] if rows else None
         return Seen(bool(changed) and changed_at is not None, changed_at)
+
+
+class SqliteChats:
+    """A chat is one row: a JSON array of its turns."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def add(self, chat: str, turn: bytes, *, most: int, until: float, now: float) -> None:
+        self._file.run(
+            """INSERT INTO chats VALUES (?1, ?2, json_array(?3)) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at, turns = CASE
+            WHEN expires_at <= ?4 THEN excluded.turns
+            WHEN json_array_length(turns) >= ?5 THEN json_remove(json_insert(turns, '$[#]', ?3), '$[0]')
+            ELSE json_insert(turns, '$[#]', ?3) END""", (chat, until, turn.decode(), now, most))
+
+    def turns(self, chat: str, now: float) -> list[bytes]:
+        rows = self._file.run("SELECT turns FROM chats WHERE chat = ? AND expires_at > ?", (chat, now))
+        return [turn.encode() for turn in json.loads(rows[0][0])] if rows else []
 
 
 def _number(position: str) -> int:

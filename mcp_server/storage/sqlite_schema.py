@@ -46,6 +46,8 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS listings
     (name TEXT PRIMARY KEY, expires_at REAL NOT NULL, digest TEXT NOT NULL, changed_at REAL) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS listings_expiry ON listings (expires_at)",
+    "CREATE TABLE IF NOT EXISTS chats (chat TEXT PRIMARY KEY, expires_at REAL NOT NULL, turns TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS chats_expiry ON chats (expires_at)",
     """CREATE TABLE IF NOT EXISTS tasks
     (task_id TEXT PRIMARY KEY, owner TEXT NOT NULL, tool TEXT NOT NULL, work BLOB NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL,
     updated_at REAL NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL, outcome BLOB NOT NULL, tries INTEGER NOT NULL, lease TEXT NOT NULL,
@@ -73,6 +75,7 @@ SWEPT = (
     ("sessions", "session_id"),
     ("session_subscriptions", "rowid"),
     ("listings", "name"),
+    ("chats", "chat"),
     ("tasks", "task_id"),
     ("task_questions", "rowid"),
 )

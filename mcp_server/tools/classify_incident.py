@@ -1,40 +1,39 @@
-"""Category, impact, urgency and group of an incident, chosen by the model among what it is given."""
+"""Category, impact, urgency and group of an incident, among what is given: by the model, by similar incidents, and by what categories mean."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from mcp_server.errors import ToolError
-from mcp_server.llm.ports import LanguageModel, Message, Prompt
-from mcp_server.llm.structured import ask_structured
-from mcp_server.llm.untrusted import Fence
+from mcp_server.errors import ModelError, ToolError
 from mcp_server.mcp.arguments import Text, TextList
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.tool import Tool
-from mcp_server.tools.taxonomy import UNKNOWN, Category, Taxonomy
+from mcp_server.tools.classification import CONFIDENCES, DESCRIPTIONS, MODEL, NEIGHBOURS, Decision, Evidence, decide
+from mcp_server.tools.classification_evidence import Gatherer
+from mcp_server.tools.inquiry import Inquiry, and_facts
+from mcp_server.tools.parts import READS, Parts
+from mcp_server.tools.taxonomy import UNKNOWN, Category
 
 MOST_CHARACTERS_READ = 6000
 ANSWER_TOKENS = 320  # twice the longest answer
-SEED = 20
 REASON_CHARACTERS = 160
+MOST_CATEGORIES_GIVEN = 40
 _NAME = re.compile(r"[^\x00-\x1f]{1,60}")
-CONFIDENCES = ("low", "medium", "high")
 LEVELS = validate.Range(min=1, max=3)
-INSTRUCTION = """You classify IT incidents for a service desk.
-Choose the category that fits best from this list. If one of the subcategories in brackets clearly fits, write category/subcategory.
+CATEGORIES = """Choose the category that fits best from this list. If one of the subcategories in brackets clearly fits, write category/subcategory.
 {categories}
 - unknown: nothing above fits, or the incident is too unclear.
-
+"""
+INSTRUCTION = """You classify IT incidents for a service desk.
+{categories}
 impact: 1 the whole company or a critical service, 2 a department or many people, 3 one person or a few.
 urgency: 1 work is stopped now, 2 work is hindered, 3 it can wait.
-confidence: low, medium or high.
 reason: one short sentence that names the words of the incident which decided.
-Answer with one JSON object: reason, category, impact, urgency, confidence.
-{rule}"""
+Answer with one JSON object: reason, category, impact, urgency."""
 
 
 class ClassifyIncidentInput(Schema):
@@ -47,28 +46,35 @@ class ClassifyIncidentInput(Schema):
         metadata={"description": f"The incident's description. Of a long one the middle is left out: {MOST_CHARACTERS_READ} characters are read."},
     )
     categories = TextList(
-        validate=validate.Length(min=1, max=40),
+        validate=validate.Length(min=1, max=MOST_CATEGORIES_GIVEN),
         metadata={"description": "Only these categories may be answered, comma separated or as a list. Leave it out for all that this server knows."},
     )
+
+
+WITHOUT = "Left out when the model did not answer."
 
 
 class ClassifyIncidentOutput(Schema):
     category = fields.String(required=True, metadata={"description": "Id of the category, or `unknown`."})
     subcategory = fields.String(metadata={"description": "Id of the subcategory, when one clearly fits."})
-    impact = fields.Integer(required=True, validate=LEVELS, metadata={"description": "1 high, 2 medium, 3 low."})
-    urgency = fields.Integer(required=True, validate=LEVELS, metadata={"description": "1 high, 2 medium, 3 low."})
+    impact = fields.Integer(validate=LEVELS, metadata={"description": f"1 high, 2 medium, 3 low. {WITHOUT}"})
+    urgency = fields.Integer(validate=LEVELS, metadata={"description": f"1 high, 2 medium, 3 low. {WITHOUT}"})
     priority = fields.Integer(
-        required=True, validate=validate.Range(min=1, max=5),
-        metadata={"description": "1 critical to 5 planning. Looked up from impact and urgency, not guessed."},
+        validate=validate.Range(min=1, max=5),
+        metadata={"description": f"1 critical to 5 planning. Looked up from impact and urgency, not guessed. {WITHOUT}"},
     )
     assignment_group = fields.String(metadata={"description": "The group that this server's taxonomy gives to the category."})
     confidence = fields.String(
         required=True, validate=validate.OneOf(CONFIDENCES),
-        metadata={"description": "The model's own estimate; not measured. Have a person look at `low`."},
+        metadata={"description": "`high` only when independent methods agree. Have a person look at the others."},
     )
+    probability = fields.Float(
+        required=True, validate=validate.Range(0, 1),
+        metadata={"description": "The share of proposals like this one whose category is right, as far as it was measured."})
+    review = fields.Boolean(required=True, metadata={"description": "True: have a person look at it before it is used."})
     reason = fields.String(required=True, metadata={"description": "Why, in the model's words."})
-    model = fields.String(required=True, metadata={"description": "The model that answered."})
-    back_end = fields.String(required=True, metadata={"description": "What it runs on. `embedded` is an evaluation model: do not rely on it."})
+    method = fields.String(required=True, metadata={"description": f"What it rests on: {MODEL}, {NEIGHBOURS}, {DESCRIPTIONS}, joined by +."})
+    similar_incidents = fields.List(fields.String(), metadata={"description": "Numbers of the labelled incidents that were taken into account."})
 
 
 class ClassifyIncident(Tool):
@@ -78,36 +84,55 @@ class ClassifyIncident(Tool):
         "Proposes category, subcategory, impact, urgency, priority and assignment group for one IT incident, with a reason and a confidence. "
         "Inputs: `short_description` (required), `description`, and optionally `categories` to choose from. "
         "Comes back: an object whose ids are from the list given to the model; `unknown` when nothing fits. "
-        "It is a proposal by a language model: it changes no record. Use it for one new or wrongly sorted incident. "
+        "It is a proposal: it changes no record; `review` says when a person should look. Use it for one new or wrongly sorted incident. "
         "Do not use it to summarise, to search for solutions, or for changes and problems."
     )
     input_schema = ClassifyIncidentInput()
-    output_schema = ClassifyIncidentOutput()
-    annotations: ClassVar[Mapping[str, bool]] = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    output_schema = and_facts(ClassifyIncidentOutput)
+    annotations: ClassVar[Mapping[str, bool]] = READS
     as_task = "optional"
 
-    def __init__(self, model: LanguageModel, taxonomy: Taxonomy) -> None:
-        self._model = model
-        self._taxonomy = taxonomy
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._gatherer = Gatherer(parts)
 
     def run(self, call: CallContext, *, short_description: str, description: str, categories: list[str] | None = None) -> dict[str, Any]:
         offered = self._offered(categories)
-        if len(short_description) + len(description) > MOST_CHARACTERS_READ:
-            call.log("notice", f"The incident is longer than {MOST_CHARACTERS_READ} characters: its middle is left out.")
-        prompt = Prompt(_messages(offered, short_description, description), max_tokens=ANSWER_TOKENS, temperature=0.0, seed=SEED)
+        inquiry = Inquiry(call, self._parts.model, self._parts.redact)
+        incident = inquiry.data(f"{short_description}\n\n{description}".strip(), MOST_CHARACTERS_READ, "The incident")
+        seen = self._gatherer.gather(call, incident, offered)
+        offered = seen.most_likely(offered)
         choices = _choices(offered)
-        structured = ask_structured(self._model, prompt, _answer_schema(tuple(choices)), call.deadline, call.counting_tokens())
-        answered_by = {"model": structured.answer.model, "back_end": structured.answer.back_end}
-        return {**structured.values, **_chosen(structured.values, choices), **answered_by}
+        said = self._ask(inquiry, incident, offered, tuple(choices))
+        stated = choices[said["category"]] if said else None
+        probabilities = self._gatherer.probabilities(call, inquiry, incident, offered) if said else None
+        evidence = Evidence(
+            (*(category.id for category in offered), UNKNOWN), UNKNOWN, probabilities, stated[0].id if stated else None, seen.neighbours,
+            seen.similarities, inquiry.flagged)
+        decision = decide(evidence, self._parts.parameters)
+        if decision is None:
+            raise ToolError(inquiry.facts["problem"])
+        similar = {"similar_incidents": list(seen.numbers)} if seen.numbers else {}
+        return inquiry.restored_all(_proposal(decision, said, stated, offered)) | similar | inquiry.facts
+
+    def _ask(self, inquiry: Inquiry, incident: str, offered: Sequence[Category], choices: tuple[str, ...]) -> dict[str, Any] | None:
+        """What the model says; None, and why, when it does not answer as it must."""
+        instruction = INSTRUCTION.format(categories=CATEGORIES.format(categories="\n".join(map(_line, offered))))
+        prompt = inquiry.prompt(instruction, inquiry.around(incident), max_tokens=ANSWER_TOKENS, version=INSTRUCTION + CATEGORIES)
+        try:
+            return inquiry.ask(prompt, _answer_schema(choices))
+        except ModelError as error:
+            inquiry.without_the_model(error.message)
+            return None
 
     def _offered(self, wanted: list[str] | None) -> tuple[Category, ...]:
         """A category that the caller names and the taxonomy knows keeps its description, subcategories and group."""
         if wanted is None:
-            return self._taxonomy.categories
+            return self._parts.taxonomy.categories
         names = dict.fromkeys(name.strip() for name in wanted)
         if any(not _NAME.fullmatch(name) for name in names):
             raise ToolError("categories: each must be one line of at most 60 characters.")
-        return tuple(self._taxonomy.find(name) or Category(name, "") for name in names if name != UNKNOWN)
+        return tuple(self._parts.taxonomy.find(name) or Category(name, "") for name in names if name != UNKNOWN)
 
 
 def priority_of(impact: int, urgency: int) -> int:
@@ -115,7 +140,7 @@ def priority_of(impact: int, urgency: int) -> int:
     return impact + urgency - 1
 
 
-def _choices(offered: tuple[Category, ...]) -> dict[str, tuple[Category, str | None]]:
+def _choices(offered: Sequence[Category]) -> dict[str, tuple[Category, str | None]]:
     """Category and subcategory are one choice, so that they fit each other."""
     choices: dict[str, tuple[Category, str | None]] = {UNKNOWN: (Category(UNKNOWN, ""), None)}
     for category in offered:
@@ -131,15 +156,7 @@ def _answer_schema(choices: tuple[str, ...]) -> Schema:
         "category": fields.String(required=True, validate=validate.OneOf(choices)),
         "impact": fields.Integer(required=True, strict=True, validate=LEVELS),
         "urgency": fields.Integer(required=True, strict=True, validate=LEVELS),
-        "confidence": fields.String(required=True, validate=validate.OneOf(CONFIDENCES)),
     })()
-
-
-def _messages(offered: tuple[Category, ...], short_description: str, description: str) -> list[Message]:
-    """The taxonomy first and the random marker after it, so that the model server can keep what it has read of the former."""
-    fence = Fence()
-    system = INSTRUCTION.format(categories="\n".join(_line(category) for category in offered), rule=fence.rule)
-    return [Message("system", system), Message("user", fence.around(f"{short_description}\n\n{description}".strip(), MOST_CHARACTERS_READ))]
 
 
 def _line(category: Category) -> str:
@@ -147,12 +164,19 @@ def _line(category: Category) -> str:
     return f"- {category.id}{subcategories}: {category.description}" if category.description else f"- {category.id}"
 
 
-def _chosen(values: Mapping[str, Any], choices: Mapping[str, tuple[Category, str | None]]) -> dict[str, Any]:
-    """What follows from the model's choice without asking it."""
-    category, subcategory = choices[values["category"]]
-    chosen: dict[str, Any] = {"category": category.id, "priority": priority_of(values["impact"], values["urgency"])}
-    if subcategory:
-        chosen["subcategory"] = subcategory
-    if category.assignment_group:
-        chosen["assignment_group"] = category.assignment_group
-    return chosen
+def _proposal(
+    decision: Decision, said: Mapping[str, Any] | None, stated: tuple[Category, str | None] | None, offered: Sequence[Category],
+) -> dict[str, Any]:
+    """The decision, and what follows from it. What the model said of another category than was decided on is not repeated."""
+    category = next((category for category in offered if category.id == decision.label), None)
+    proposal: dict[str, Any] = {
+        "category": decision.label, "confidence": decision.confidence, "probability": round(decision.probability, 2), "review": decision.review,
+        "method": decision.method}
+    if category is not None and category.assignment_group:
+        proposal["assignment_group"] = category.assignment_group
+    if said is None or stated is None:
+        return proposal | {"reason": "The model did not answer: the category is what the other methods found."}
+    proposal |= {"impact": said["impact"], "urgency": said["urgency"], "priority": priority_of(said["impact"], said["urgency"])}
+    if stated[0].id != decision.label:
+        return proposal | {"reason": f"The methods do not agree: the model said {stated[0].id}, and together they point to {decision.label}."}
+    return proposal | {"reason": said["reason"]} | ({"subcategory": stated[1]} if stated[1] else {})

@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from marshmallow import Schema, validate
 
-from mcp_server.llm.ports import LanguageModel, Message, Prompt
+from mcp_server.llm.ports import Message, Prompt
+from mcp_server.llm.redaction import Redaction
 from mcp_server.mcp.arguments import Number, Text, Whole
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.tool import Tool
+from mcp_server.tools.parts import Parts
 
 MOST_CHARACTERS = 100_000
 
@@ -52,16 +54,19 @@ class LlmGenerate(Tool):
     annotations: ClassVar[Mapping[str, bool]] = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": False, "openWorldHint": False}
     as_task = "optional"
 
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     def run(
         self, call: CallContext, *, prompt: str, max_tokens: int,
         system: str | None = None, model: str | None = None, temperature: float | None = None,
     ) -> str:
-        messages = [Message("system", system)] if system else []
-        messages.append(Message("user", prompt))
-        answer = self._model.answer(Prompt(messages, model, max_tokens=max_tokens, temperature=temperature), call.deadline, call.counting_tokens())
-        if answer.complete:
-            return answer.text
-        return f"{answer.text}\n[The answer was cut off after {max_tokens} tokens. For more, ask again with a larger max_tokens.]"
+        redaction = Redaction(self._parts.redact)
+        messages = [Message("system", redaction.redacted(system))] if system else []
+        messages.append(Message("user", redaction.redacted(prompt)))
+        asked = Prompt(messages, call.model(model), max_tokens=max_tokens, temperature=temperature)
+        answer = self._parts.model.answer(asked, call.deadline, call.counting_tokens())
+        text = redaction.restored(answer.text)
+        if not answer.complete:
+            text += f"\n[The answer was cut off after {max_tokens} tokens. For more, ask again with a larger max_tokens.]"
+        return f"{text}\n[Kept from the model: {', '.join(redaction.kinds)}.]" if redaction.kinds else text

@@ -1,14 +1,16 @@
-"""What an operator writes in `config/`: the taxonomy, tools and prompts. All files are read together, and all problems told together."""
+"""What an operator writes in `config/`: the taxonomy, tools, prompts, what clients may use. All files are read, and all problems told, together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from config.settings import ConfigurationError
+from mcp_server.tools.classification import Parameters
+from mcp_server.tools.client_policies import ClientPolicies
 from mcp_server.tools.declared import Declaration, declaration
 from mcp_server.tools.declared_prompts import DeclaredPrompt, declared_prompt, lists_of
 from mcp_server.tools.taxonomy import Taxonomy
@@ -22,6 +24,8 @@ class OperatorFiles:
     taxonomy: Taxonomy
     tools: tuple[Declaration, ...]
     prompts: tuple[DeclaredPrompt, ...]
+    classification: Parameters = field(default_factory=Parameters)
+    clients: ClientPolicies = field(default_factory=ClientPolicies)
 
     @classmethod
     def read(cls, folder: Path, taken: Collection[str]) -> OperatorFiles:
@@ -29,13 +33,17 @@ class OperatorFiles:
         problems: list[str] = []
         taxonomy = _without(problems, partial(Taxonomy.load, folder / "incident_taxonomy.yaml"))
         lists = lists_of(taxonomy) if taxonomy else {}
+        classification = _without(problems, partial(Parameters.load, folder / "classification.yaml"))
+        clients = _without(problems, partial(ClientPolicies.load, folder / "clients.yaml"))
         tools = _each(problems, folder / "tools", declaration)
         prompts = _each(problems, folder / "prompts", partial(declared_prompt, lists=lists))
         problems += _twice({str(tool.path): tool.facts["name"] for tool in tools}, taken)
         problems += _twice({prompt.declared_in: prompt.name for prompt in prompts}, ())
-        if problems or taxonomy is None:
+        if not problems and clients is not None:
+            _without(problems, partial(clients.require_known_tools, {*taken, *(tool.facts["name"] for tool in tools)}))
+        if problems or taxonomy is None or classification is None or clients is None:
             raise ConfigurationError(problems)
-        return cls(taxonomy, tuple(tools), tuple(prompts))
+        return cls(taxonomy, tuple(tools), tuple(prompts), classification, clients)
 
     def summary(self) -> list[tuple[str, str, Path]]:
         """What is declared: kind, name and file."""

@@ -55,7 +55,8 @@ def mcp() -> ResponseReturnValue:
     if isinstance(message, list):
         _count_the_others(built, principal, len(message) - 1)
     era = era_of(environ.get("HTTP_MCP_PROTOCOL_VERSION"), message)
-    delivery = Delivery(principal, Deadline.after(built.settings.llm_timeout), era, _headers(environ))
+    deadline = Deadline.after(built.settings.llm_timeout, caller=principal.client_id if principal else "")
+    delivery = Delivery(principal, deadline, era, _headers(environ))
     if "HTTP_MCP_SESSION_ID" in environ and not era.stateless:
         delivery.session = built.mcp_server.sessions.find(environ["HTTP_MCP_SESSION_ID"], principal)
     if built.dispatcher.at_once(message):
@@ -70,7 +71,7 @@ def _beside(built: Services, message: Message | Batch, delivery: Delivery, envir
     exchange = delivery.outlet = Exchange(log, lost_means_cancelled=log is None)
     listener = _listener(built, environ, facts, delivery.principal, primed=session is not None and session.primed)
     if listener.streams and isinstance(message, Request) and progress_token(message) is not None:
-        delivery.deadline = Deadline.after(built.settings.llm_stream_timeout)
+        delivery.deadline = Deadline.after(built.settings.llm_stream_timeout, caller=delivery.deadline.caller)
     answered = streaming.answer(exchange, lambda: _within(built, message, delivery), listener)
     return _on_the_wire(answered, environ, facts) if isinstance(answered, Reply) else answered
 

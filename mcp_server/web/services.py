@@ -12,7 +12,7 @@ from config.settings import Settings
 from mcp_server.audit import Audit
 from mcp_server.clock import Clock
 from mcp_server.deadline import Deadline
-from mcp_server.llm.ports import LanguageModel
+from mcp_server.llm.ports import Embedder, LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
 from mcp_server.mcp.ports import Journals
 from mcp_server.mcp.server import Server
@@ -83,6 +83,7 @@ class McpServices:
     journals: Journals
     tools: ToolRegistry
     model: LanguageModel
+    embedder: Embedder
 
 
 @dataclass(frozen=True)

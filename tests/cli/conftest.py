@@ -26,8 +26,11 @@ class StandIn:
     NAME = "stand-in-for-plumbing-tests"
 
     def answer(self, _prompt, _deadline, _on_token=None):
-        text = json.dumps({"reason": "a stand-in", "category": "unknown", "impact": 2, "urgency": 2, "confidence": "low"})
+        text = json.dumps({"reason": "a stand-in", "category": "unknown", "impact": 2, "urgency": 2})
         return Answer(text, self.NAME, complete=True, back_end="none")
+
+    def label_probabilities(self, *_):
+        return None
 
     def status(self, _deadline):
         return ModelStatus("none", available=True, model=self.NAME)

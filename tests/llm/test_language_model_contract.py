@@ -13,10 +13,11 @@ from mcp_server.json_schema import json_schema
 from mcp_server.llm.embedded import Embedded
 from mcp_server.llm.llama_cpp import LlamaCpp
 from mcp_server.llm.ollama import Ollama
-from mcp_server.llm.ports import Message, Prompt
+from mcp_server.llm.openai import OpenAI
+from mcp_server.llm.ports import MOST_LABELS, Message, Prompt
 
 REAL_OLLAMA = os.environ.get("OLLAMA_URL")
-BACK_ENDS = ["ollama-stand-in", "llama-cpp", "embedded", *(["ollama"] if REAL_OLLAMA else [])]
+BACK_ENDS = ["ollama-stand-in", "llama-cpp", "openai", "embedded", *(["ollama"] if REAL_OLLAMA else [])]
 QUESTION = [Message("system", "Answer in one sentence."), Message("user", "What is a router?")]
 SECONDS = 20
 LONG = {"type": "array", "items": {"type": "string", "minLength": 60, "maxLength": 60}, "minItems": 50, "maxItems": 50}
@@ -37,6 +38,8 @@ def model(request, tiny_engine):
             yield Ollama(request.getfixturevalue("ollama").url, context=4096, connections=2)
         case "llama-cpp":
             yield LlamaCpp(tiny_engine.url, api_key=tiny_engine.api_key, connections=2)
+        case "openai":
+            yield OpenAI(f"{tiny_engine.url}/v1", api_key=tiny_engine.api_key, connections=2)
         case "embedded":
             yield Embedded(request.getfixturevalue("tiny_engine_folder"), connections=2)
 
@@ -97,8 +100,13 @@ def test_what_is_no_model_name_is_not_asked_for(model, name):
 
 
 def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(model):
-    with pytest.raises(ContextTooLong, match=r"it has \d+ tokens, and 4096 fit. Shorten it"):
+    with pytest.raises(ContextTooLong, match=r"it has (about )?\d+ tokens, and 4096 fit. Shorten it"):
         ask(model, messages=[Message("user", "printer " * 5000)])
+
+
+def test_the_longest_answer_that_still_fits_is_allowed_and_no_longer_one(model):
+    answer = ask(model, messages=[Message("user", "printer " * 300)], max_tokens=8000, seconds=60)
+    assert answer.prompt_tokens + answer.answer_tokens <= 4096
 
 
 def test_a_deadline_that_has_passed_is_a_timeout_at_once(model):
@@ -148,3 +156,19 @@ def test_its_status_names_the_models_and_the_one_it_would_use(model):
     assert status.available
     assert status.model in status.models
     assert status.problem == ""
+
+
+LABELS = ("network", "hardware", "software")
+
+
+def test_labels_get_the_probability_of_their_letters_and_what_is_missing_to_1_is_on_none(model):
+    told = model.label_probabilities(Prompt(QUESTION), LABELS, Deadline.after(SECONDS))
+    assert list(told) == list(LABELS)
+    assert all(0 <= share <= 1 for share in told.values())
+    assert 0 <= sum(told.values()) <= 1.001
+    assert told == model.label_probabilities(Prompt(QUESTION), LABELS, Deadline.after(SECONDS))
+
+
+@pytest.mark.parametrize("labels", [(), tuple(str(number) for number in range(MOST_LABELS + 1))])
+def test_of_more_labels_than_a_server_tells_nothing_is_told(model, labels):
+    assert model.label_probabilities(Prompt(QUESTION), labels, Deadline.after(SECONDS)) is None

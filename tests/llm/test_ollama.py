@@ -101,7 +101,7 @@ def test_a_model_that_runs_elsewhere_gets_no_prompt(ollama, name):
 
 def test_the_first_model_that_writes_text_here_is_the_default(ollama):
     model = Ollama(ollama.url, context=4096)
-    assert list(ollama.models) == ["vectors:latest", "far:latest", "tiny:latest"]
+    assert list(ollama.models) == ["vectors:latest", "far-vectors:latest", "far:latest", "tiny:latest"]
     assert model.answer(PROMPT, Deadline.after(20)).model == "tiny:latest"
     assert model.status(Deadline.after(5)).models == ("tiny:latest",)
     assert model.status(Deadline.after(5)).facts["version"] == "0.0.0-stand-in"

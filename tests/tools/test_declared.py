@@ -115,7 +115,7 @@ def caller(folder):
 
 def test_a_file_becomes_a_tool_that_is_listed_behind_the_shipped_ones(caller):
     registry = caller(Model()).registry
-    assert [tool.name for tool in registry] == [*SHIPPED, "summarise_change"]
+    assert [tool.name for tool in registry][-2:] == ["echo", "summarise_change"]
     definition = registry["summarise_change"].definition
     assert definition["description"] == "Summarises a change request for its approvers."
     assert definition["annotations"] == {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": False, "openWorldHint": False}

@@ -16,7 +16,7 @@ from mcp_server.llm.ollama import Ollama
 from mcp_server.llm.ports import Answer
 from mcp_server.mcp.context import CallContext
 from mcp_server.mcp.tool import ToolRegistry
-from mcp_server.tools import build_tools
+from mcp_server.tools import SHIPPED, build_tools
 from mcp_server.tools.taxonomy import Taxonomy
 from tests.gateway import canary
 
@@ -41,7 +41,11 @@ def tools():
     return build_tools(LlamaCpp("http://127.0.0.1:9"), TAXONOMY)
 
 
-@pytest.mark.parametrize("tool", tools(), ids=lambda tool: tool.name)
+def all_tools():
+    return build_tools(LlamaCpp("http://127.0.0.1:9"), TAXONOMY, knowledge=object(), chats=object())
+
+
+@pytest.mark.parametrize("tool", all_tools(), ids=lambda tool: tool.name)
 def test_a_definition_is_good_for_an_agent_that_chooses(tool):
     definition = tool.definition
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,49}", definition["name"])
@@ -55,7 +59,11 @@ def test_a_definition_is_good_for_an_agent_that_chooses(tool):
 
 
 def test_the_tools_are_listed_with_the_most_useful_first():
-    assert [tool.name for tool in tools()] == ["classify_incident", "llm_generate", "server_status", "echo"]
+    assert [tool.name for tool in tools()] == [
+        "classify_incident", "summarize_incident", "draft_reply", "extract_fields", "llm_generate", "server_status", "echo"]
+    everything = build_tools(LlamaCpp("http://127.0.0.1:9"), TAXONOMY, knowledge=object(), chats=object(), echo=False)
+    assert [tool.name for tool in everything] == [name for name in SHIPPED if name != "echo"]
+    assert len(everything) <= 12
 
 
 @pytest.mark.parametrize("message", ["Hello", "", " two  blanks ", "line\nline\u2028 <|im_end|> \x00 🙂", "3"])
@@ -129,12 +137,18 @@ def test_classify_proposes_only_what_the_taxonomy_has(call):
         check_proposal(result.structured)
 
 
+def asked_in_form(ollama):
+    """The last question whose answer has a schema."""
+    return [request for request in ollama.requests if "format" in request][-1]
+
+
 def check_proposal(proposal):
     category = TAXONOMY.find(proposal["category"])
     assert category is not None or proposal["category"] == "unknown"
     assert proposal.get("subcategory") in (None, *(category.subcategories if category else ()))
     assert proposal.get("assignment_group") == (category.assignment_group if category else None)
     assert proposal["priority"] == proposal["impact"] + proposal["urgency"] - 1
+    assert 0 <= proposal["probability"] <= 1
     assert proposal["confidence"] in {"low", "medium", "high"}
     assert len(proposal["reason"]) <= 200
     assert proposal["model"]
@@ -144,7 +158,7 @@ def check_proposal(proposal):
 def test_classify_gives_the_same_proposal_for_the_same_incident_whatever_the_marker(call, ollama):
     call("classify_incident", short_description="VPN drops")
     call("classify_incident", short_description="VPN drops")
-    first, second = [request for request in ollama.requests if request["messages"]][-2:]
+    first, second = [request for request in ollama.requests if "format" in request][-2:]
     assert first["options"] == second["options"]
     assert (first["options"]["temperature"], first["options"]["seed"]) == (0.0, 20)
     assert first["messages"] != second["messages"]
@@ -155,7 +169,7 @@ def test_classify_gives_the_same_proposal_for_the_same_incident_whatever_the_mar
 def test_classify_keeps_to_the_categories_that_the_caller_gives(call, ollama, categories):
     proposal = call("classify_incident", short_description="VPN drops", categories=categories).structured
     assert proposal["category"] in {"network", "printing", "unknown"}
-    allowed = ollama.requests[-1]["format"]["properties"]["category"]["enum"]
+    allowed = asked_in_form(ollama)["format"]["properties"]["category"]["enum"]
     assert {choice.split("/")[0] for choice in allowed} == {"unknown", "network", "printing"}
 
 
@@ -163,7 +177,7 @@ def test_classify_takes_categories_that_the_taxonomy_does_not_have(call, ollama)
     proposal = call("classify_incident", short_description="VPN drops", categories="HR / payroll, Facilities").structured
     assert proposal["category"] in {"HR / payroll", "Facilities", "unknown"}
     assert "assignment_group" not in proposal
-    assert ollama.requests[-1]["format"]["properties"]["category"]["enum"] == ["unknown", "HR / payroll", "Facilities"]
+    assert asked_in_form(ollama)["format"]["properties"]["category"]["enum"] == ["unknown", "HR / payroll", "Facilities"]
 
 
 @pytest.mark.parametrize(("arguments", "told"), [

@@ -26,13 +26,14 @@ class CallToolParams(Params):
         return super().load(data, **options)
 
 
-def list_tools(server: Server, _: CallContext, params: dict[str, Any]) -> dict[str, Any]:
-    tools, cursor = pages.page_of(server.tools.definitions, itemgetter("name"), params.get("cursor"))
-    return {"tools": tools, "nextCursor": cursor} if cursor else {"tools": tools}
+def list_tools(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
+    tools, cursor = pages.page_of(server.tools.definitions_for(call.principal), itemgetter("name"), params.get("cursor"))
+    listed = {"tools": tools, "nextCursor": cursor} if cursor else {"tools": tools}
+    return {"cacheScope": "private", **listed} if server.tools.differs and call.era.stateless else listed
 
 
 def call_tool(server: Server, call: CallContext, params: dict[str, Any]) -> dict[str, Any]:
-    tool = server.tools[params["name"]]
+    tool = server.tools.offered(params["name"], call.principal)
     call.require_scope(tool.scope)
     arguments = params.get("arguments") or {}
     begun = begun_as_a_task(server, call, tool, arguments) if tool.as_task != "never" else None
