@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -188,6 +189,6 @@ class _Lot:
 @contextmanager
 def _bar(label: str, length: int) -> Iterator[Callable[[], None]]:
     """On stderr."""
-    bar: Any = click.progressbar(length=length, label=label.ljust(13), file=click.get_text_stream("stderr"), show_pos=True)
+    bar = click.progressbar(length=length, label=label.ljust(13), file=sys.stderr, show_pos=True)
     with bar:
         yield lambda: bar.update(1)
