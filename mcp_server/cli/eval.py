@@ -150,8 +150,7 @@ def _incidents(parts: Parts, data: Path, table: Path | None, seed: int) -> list[
 
 
 def _classifying(parts: Parts, own: Sequence[Example], *, model: str | None, timeout: float | None, at_once: int) -> Classifying:
-    learned = [example for example in own if example.split == "train"]
-    return Classifying(parts, learned, model=model, timeout=timeout or services().settings.llm_timeout, at_once=at_once)
+    return Classifying(parts, own, model=model, timeout=timeout or services().settings.llm_timeout, at_once=at_once)
 
 
 def _retrieval(parts: Parts, data: Path, lot: _Lot, at_once: int) -> report.Report:

@@ -39,12 +39,12 @@ class Observed:
 
 
 class Classifying:
-    """`learned`: the labelled incidents that the tool may look at, in place of the operator's. `model` None: the default one."""
+    """Of `known` the train part is what the tool may look at, in place of the operator's incidents. `model` None: the default one."""
 
-    def __init__(self, parts: Parts, learned: Sequence[Example], *, model: str | None = None, timeout: float = 90, at_once: int = 1) -> None:
+    def __init__(self, parts: Parts, known: Sequence[Example], *, model: str | None = None, timeout: float = 90, at_once: int = 1) -> None:
         documents = [
             Document("incident", example.id, example.id, example.short_description, example.description, {"category": example.category})
-            for example in learned]
+            for example in known if example.split == "train"]
         self._parts = dataclasses.replace(parts, knowledge=MemoryKnowledge(documents, parts.embedder) if documents else None)
         self._models = (model,) if model else ()
         self._timeout = timeout

@@ -115,7 +115,7 @@ def _divided(table: list[Row], category: str, seed: int) -> Iterator[Example]:
     first = max(1, round(len(shuffled) * SHARES[0]))
     second = first + max(1, round(len(shuffled) * SHARES[1]))
     for index, row in enumerate(shuffled):
-        split = SPLITS[(index >= first) + (index >= min(second, len(shuffled) - 1))]
+        split = SPLITS[(index >= first) + (index >= second)]
         yield Example(row.get("number") or f"{category}-{index + 1}", row["short_description"] or "", row.get("description") or "", category, split)
 
 

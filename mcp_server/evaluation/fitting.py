@@ -30,7 +30,8 @@ ROUNDS = 4
 LEAST = 1e-6
 FLOOR = 0.05  # so that nothing is not infinitely far
 HEAD = """# How classify_incident weighs its opinions and what its confidence is worth: measured, not guessed.
-# Written by `flask eval fit`. Without this file the defaults in mcp_server/tools/classification.py hold. {told}
+# Written by `flask eval fit`. Without this file the defaults in mcp_server/tools/classification.py hold.
+# {told}
 """
 
 

@@ -35,7 +35,8 @@ class MemoryKnowledge:
         self, query: str, *, kind: Kind, deadline: Deadline, limit: int = 5, filters: Mapping[str, str] | None = None, reader: Reader = ANYBODY,  # noqa: ARG002
     ) -> Found:
         chosen = [index for index, document in enumerate(self._documents) if document.kind == kind]
-        scores = {index: self._lexical(index, query) for index in chosen}
+        asked = set(_words(query))
+        scores = {index: self._lexical(index, asked) for index in chosen}
         ranks = {"lexical": _ranked({index: score for index, score in scores.items() if score > 0})}
         similarities: Mapping[int, float] = {}
         degraded = ""
@@ -57,10 +58,10 @@ class MemoryKnowledge:
     def find(self, kind: Kind, number: str, *, reader: Reader = ANYBODY) -> Document | None:  # noqa: ARG002
         return next((document for document in self._documents if (document.kind, document.number) == (kind, number)), None)
 
-    def _lexical(self, index: int, query: str) -> float:
+    def _lexical(self, index: int, asked: set[str]) -> float:
         """BM25."""
         words, score = self._words[index], 0.0
-        for word in set(_words(query)):
+        for word in asked:
             if frequency := words[word]:
                 rarity = math.log(1 + (len(self._documents) - self._containing[word] + 0.5) / (self._containing[word] + 0.5))
                 length = 1 - LENGTH_WEIGHT + LENGTH_WEIGHT * words.total() / self._mean_length

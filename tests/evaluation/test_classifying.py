@@ -28,7 +28,7 @@ ASKED = [
 
 
 def classifying(answering=None, **how):
-    return Classifying(Parts(answering or Says(), TAXONOMY, embedder=ByWords()), LEARNED, **how)
+    return Classifying(Parts(answering or Says(), TAXONOMY, embedder=ByWords()), [*LEARNED, *ASKED], **how)
 
 
 def test_the_combination_and_each_opinion_are_measured_apart():
@@ -41,7 +41,8 @@ def test_the_combination_and_each_opinion_are_measured_apart():
 def test_only_the_train_part_is_looked_at_and_the_model_is_the_one_that_was_named():
     model = Says()
     [observed] = classifying(model, model="other:1b").observe(ASKED[:1])
-    assert {label for label, _ in observed.evidence.neighbours} == {"network", "printing", "email"}
+    assert len(observed.evidence.neighbours) == len(LEARNED)
+    assert max(similarity for _, similarity in observed.evidence.neighbours) < 0.99  # what is asked about is not among them
     assert model.asked[0].model == "other:1b"
 
 

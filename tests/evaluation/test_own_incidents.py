@@ -27,6 +27,11 @@ def test_each_category_is_divided_by_lot_and_alike_each_time(tmp_path):
     assert [example.id for example in from_csv(path, CATEGORIES, seed=2)] != [example.id for example in found]
 
 
+def test_no_incident_is_in_two_parts(tmp_path):
+    found = from_csv(table(tmp_path, rows(20) + rows(3, "email")), CATEGORIES, seed=1)
+    assert len({(example.category, example.id) for example in found}) == len(found) == 23
+
+
 @pytest.mark.parametrize(("content", "header", "told"), [
     (rows(3), "number,title,description,category", "Missing: short_description"),
     ([], "number,short_description,description,category", "Missing: category, short_description"),
