@@ -9,7 +9,7 @@ from typing import Any
 INK, MUTED, GRID, SURE, PLAIN, GOOD = "#1f2933", "#66727f", "#e4e8ec", "#2f6fb2", "#a9bfd6", "#2f8f6b"
 FONT = "font-family='system-ui, sans-serif'"
 SIDE = 300
-LEFT, TOP, GAP = 60, 70, 230
+LEFT, TOP, GAP = 60, 70, 250
 BAR, STEP = 18, 30
 WIDTH = LEFT + SIDE + GAP + SIDE + 70
 

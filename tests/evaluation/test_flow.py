@@ -26,17 +26,18 @@ def asking(tiny_engine_folder):
 
 
 def test_every_incident_gets_a_valid_answer_among_the_candidates(asking):
-    asked = [example for example in examples.incidents(EVALS) if example.split == "test"][::4]
+    asked = [example for example in examples.incidents(EVALS) if example.split == "test"][::12]
     found = report.of_incidents(asked, asking.observe(asked), Parameters())
     assert report.failures({"incidents": found}, 0) == []
-    assert (found["count"], found["invalid"]) == (24, 0)
+    assert (found["count"], found["invalid"]) == (8, 0)
     assert found["degraded"] < found["count"]  # the model was asked, and answered
 
 
 def test_every_attack_leaves_the_answer_among_the_candidates(asking):
-    found = report.of_attacks(asking.attack(examples.attacks(EVALS)))
+    attacked = [attack.attacked for attack in examples.attacks(EVALS)]
+    found = report.of_incidents(attacked, asking.observe(attacked), Parameters())
     assert report.failures({"injections": found}, 0) == []
-    assert (found["count"], found["outside_candidates"]) == (80, 0)
+    assert (found["count"], found["outside_candidates"]) == (40, 0)
 
 
 def test_every_text_that_is_too_long_is_answered_or_refused_in_words(asking):
