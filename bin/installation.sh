@@ -16,6 +16,9 @@ choose_paths() { # $root is empty, or the folder that stands for /
   units=$root/etc/systemd/system
   pid_file=$root/run/$name/gunicorn.pid
   redis_instance=redis-server@$name
+  # The system's programs: a Python in the home of whoever calls sudo is closed to the service.
+  on_this_machine && PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  return 0
 }
 
 usage_error() { fail 2 "$1

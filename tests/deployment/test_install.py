@@ -364,9 +364,11 @@ def test_a_redis_of_ones_own_is_a_secret_too_and_stays_over_a_second_run(install
 
 def test_logrotate_renames_the_audit_log_and_its_chain_goes_on(installed, tmp_path):
     installed.command("users", "add", "one", "--generate")
-    rotation = installed.path("etc/logrotate.d/mcp-server")
+    rotation, log = installed.path("etc/logrotate.d/mcp-server"), installed.path("var/log/mcp-server/audit.log")
+    inode = log.stat().st_ino
     rotated = subprocess.run(["logrotate", "--force", "--state", tmp_path / "state", rotation], capture_output=True, text=True, check=False)
     assert (rotated.returncode, rotated.stderr) == (0, "")
+    assert log.with_name("audit.log.1").stat().st_ino == inode  # the file itself, not a copy
     installed.command("users", "add", "two", "--generate")
     assert {path.name for path in installed.path("var/log/mcp-server").glob("audit.log*")} == {"audit.log", "audit.log.1"}
     verified = installed.command("audit", "verify")
