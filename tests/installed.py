@@ -99,7 +99,8 @@ class Installation:
         self.notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notifications.bind(str(self.root.parent / "notify"))
         self.notifications.settimeout(60)
-        settings |= {"CREDENTIALS_DIRECTORY": str(secrets), "RUNTIME_DIRECTORY": str(self.runtime), "NOTIFY_SOCKET": str(self.root.parent / "notify")}
+        settings |= {"PWD": unit["WorkingDirectory"][0], "CREDENTIALS_DIRECTORY": str(secrets), "RUNTIME_DIRECTORY": str(self.runtime)}
+        settings["NOTIFY_SOCKET"] = str(self.root.parent / "notify")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 unit["ExecStart"][0].split(), cwd=unit["WorkingDirectory"][0], env=environment() | settings, stdout=log, stderr=log,

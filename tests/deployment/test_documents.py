@@ -135,6 +135,7 @@ def printed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("form", "section"), [("dynamic_registration", "B"), ("manual_registration", "C"), ("api_key", "D")])
+@pytest.mark.requirement("OPS-005")
 def test_the_guide_has_the_form_values_word_for_word(printed, form, section):
     [part] = [part for part in SERVICENOW.split("\n## ") if part.startswith(f"{section}. ")]
     written = dict(re.findall(r"^\| (.+?) \| (.+) \|$", part, re.MULTILINE))
@@ -155,6 +156,7 @@ def texts():
     return found
 
 
+@pytest.mark.requirement("OPS-005")
 def test_every_error_text_in_the_table_is_one_that_the_server_says(texts):
     table = SERVICENOW.split("## What this server says, and what to do")[1]
     listed = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)

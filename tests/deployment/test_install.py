@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 import redis
@@ -47,6 +48,7 @@ def tree(root, *, times=False):
     return found
 
 
+@pytest.mark.requirement("OPS-001")
 def test_a_dry_run_tells_each_step_that_a_real_run_makes_and_changes_nothing(installation):
     told = installation.install("--dry-run").stdout.splitlines()
     assert not installation.root.exists()
@@ -93,6 +95,7 @@ def test_secrets_are_for_root_alone_and_are_never_shown(installation):
     Settings.from_environ(values)  # no complaint about weak ones
 
 
+@pytest.mark.requirement("OPS-001")
 def test_a_second_run_changes_nothing(installed):
     before = tree(installed.root, times=True)
     done = installed.install()
@@ -111,6 +114,7 @@ def test_no_other_user_can_read_what_is_not_theirs_whatever_the_umask(installati
     assert tree(installation.path("var/lib"))["mcp-server"][0] == "drwx------"
 
 
+@pytest.mark.requirement("OPS-001")
 def test_what_a_half_finished_run_left_is_mended_by_the_next(installed):
     before = tree(installed.root)
     for lost in ("opt/mcp-server/current", "opt/mcp-server/releases/*/.complete", "etc/systemd/system/mcp-server.service",
@@ -207,6 +211,7 @@ class Load:
             thread.join()
 
 
+@pytest.mark.requirement("OPS-002")
 def test_an_upgrade_hands_over_without_losing_a_request_and_tells_systemd_whom_to_watch(installed):
     installed.start()
     first, before = installed.main_pid(), installed.get("/health/live")[1]["version"]
@@ -225,6 +230,7 @@ def test_an_upgrade_hands_over_without_losing_a_request_and_tells_systemd_whom_t
     assert installed.releases() == sorted([before, "9.1.0"])
 
 
+@pytest.mark.requirement("OPS-003")
 def test_a_version_that_does_not_become_ready_is_taken_back(installed):
     installed.start()
     before = installed.current()
@@ -262,6 +268,21 @@ def test_a_version_that_the_configuration_does_not_suit_is_refused_before_anythi
     assert done.returncode == 1
     assert "LLM_TIMEOUT" in done.stderr
     assert (installed.current(), installed.main_pid()) == (before, pid)
+
+
+def test_a_worker_that_starts_while_the_link_names_the_next_release_is_of_its_own_release(installed):
+    installed.start()
+    link, before = installed.path("opt/mcp-server/current"), installed.current()
+    following = link.resolve().with_name("9.9.0-00000000")
+    shutil.copytree(link.resolve(), following, symlinks=True)
+    (following / "mcp_server/__init__.py").write_text('__version__ = "9.9.0"\n')
+    link.unlink()
+    link.symlink_to(following)
+    children = Path(f"/proc/{installed.main_pid()}/task/{installed.main_pid()}/children")
+    [worker] = children.read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
+    until(lambda: children.read_text().split() not in ([], [worker]), "another worker runs")
+    assert until(lambda: installed.get("/health/live")[0] == 200 and installed.get("/health/live")[1], "it answers")["version"] == before
 
 
 def test_one_can_go_back_by_hand(installed):

@@ -97,6 +97,7 @@ def test_servicenows_client_gets_through_and_both_gateways_serve_it(cluster):
     assert all(cluster.requests("/mcp"))
 
 
+@pytest.mark.requirement("OPS-004")
 def test_an_event_arrives_while_its_stream_is_open(cluster):
     message = listening_to(toolsListChanged=True)
     with contextlib.closing(Stream(cluster.gateways[0], message, port=cluster.port, **headers_of(message))) as stream:
@@ -106,6 +107,7 @@ def test_an_event_arrives_while_its_stream_is_open(cluster):
 
 @pytest.mark.parametrize("claimed", [
     {}, {"X-Forwarded-For": "203.0.113.9"}, {"CF-Connecting-IP": "203.0.113.9"}, {"X-Forwarded-For": "127.0.0.1, 127.0.0.1"}])
+@pytest.mark.requirement("OPS-004")
 def test_the_caller_is_who_nginx_sees_whatever_the_caller_claims(cluster, claimed):
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port, timeout=60, source_address=(STRANGER, 0))) as connection:
         connection.request("GET", "/health/live", headers=claimed)
