@@ -506,6 +506,13 @@ REQUIREMENTS: dict[str, Requirement] = {
     "TSK-010": Requirement("Tasks: cancellation", "always acknowledged; a cancelled task stays cancelled, and an ended one as it ended"),
     "TSK-011": Requirement("Tasks: notifications", "taskIds in a filter without the extension: -32021"),
     "TSK-012": Requirement("Tasks: 2026-07-28", "tasks/result, tasks/list: -32601"),
+    # Installing and upgrading
+    "OPS-001": Requirement(
+        "operations", "install: twice is the same; what a half-finished run left is mended; a dry run tells each step and changes nothing"),
+    "OPS-002": Requirement("operations", "upgrade under load: no request lost; the new main process is told to systemd"),
+    "OPS-003": Requirement("operations", "upgrade to a version that does not become ready: the old one serves again by itself"),
+    "OPS-004": Requirement("operations", "behind nginx as shipped: events are not held back, the caller is who nginx sees"),
+    "OPS-005": Requirement("operations", "the connection guide has the form values word for word, and only error texts that the server says"),
 }
 
 LATER: dict[str, str] = {
