@@ -93,6 +93,9 @@ class Settings:
         help="`consent`: a person signs in and approves. `auto`: confidential clients are approved at once, as in the guide.")
     mcp_api_key: str | None = row(
         "MCP_API_KEY", to=convert.secret(16), secret=True, help="An API key accepted at /mcp instead of an OAuth token. Optional.")
+    backup_key: str | None = row(
+        "BACKUP_KEY", to=convert.secret(32), secret=True,
+        help="Encrypts what `flask backup` writes. At least 32 characters, kept away from the machine as well: without it no backup opens.")
     oidc_issuer: str | None = row(
         "OIDC_ISSUER", to=convert.provider_issuer,
         help="The issuer of an OpenID provider with which people sign in too. Register OAUTH_ISSUER/login/oidc/callback there.")

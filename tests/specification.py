@@ -480,6 +480,13 @@ REQUIREMENTS: dict[str, Requirement] = {
     "F50": Requirement("faults", "one refresh token, fifty at once over four workers: exactly one wins without grace; one live branch with it"),
     "F61": Requirement("faults", "JWT_SECRET changed, the previous one named: what was made under it works until it ends, also while it is changed"),
     "F62": Requirement("faults", "a registered_clients.json of the guide's templates: every client can still log in"),
+    # Recovery
+    "REC-001": Requirement("recovery", "a backup of any back end restored into any other: clients, people, keys, grants as they were"),
+    "REC-002": Requirement("recovery", "what was revoked here, in the backup or in the copy alone: stays revoked, and is not brought back"),
+    "REC-003": Requirement("recovery", "a server that is not empty: replaced only with --replace, and saved before"),
+    "REC-004": Requirement("recovery", "a backup of another JWT_SECRET: refused, and says what to set"),
+    "REC-005": Requirement("recovery", "a restore that fails half way: everything as it was"),
+    "REC-006": Requirement("recovery", "the drill of docs/recovery.md: executed as it stands; nobody approves again, what was revoked stays so"),
     # Tasks (2026-07-28, extension io.modelcontextprotocol/tasks)
     "TSK-001": Requirement("Tasks: creation", "a client that declares the extension: resultType task, flat; ttlMs and pollIntervalMs in whole ms"),
     "TSK-002": Requirement("Tasks: creation", "tasks/get right after the handle, before any work: found"),

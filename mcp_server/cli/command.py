@@ -69,6 +69,11 @@ def record(action: str, **details: Any) -> None:
     services().audit.record("operator", action, "success", account=_account(), **details)
 
 
+def record_failure(action: str, **details: Any) -> None:
+    """The same, of what came to nothing."""
+    services().audit.record("operator", action, "failure", account=_account(), **details)
+
+
 def _account() -> str:
     try:
         return getpass.getuser()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mcp_server.cli.audit import audit
+from mcp_server.cli.backup import backup
 from mcp_server.cli.clients import clients
 from mcp_server.cli.doctor import doctor
 from mcp_server.cli.keys import keys
@@ -15,4 +16,4 @@ from mcp_server.cli.tokens import tokens
 from mcp_server.cli.tools import tools
 from mcp_server.cli.users import users
 
-COMMANDS: tuple[click.Command, ...] = (audit, clients, doctor, keys, registration_tokens, secrets, servicenow, tokens, tools, users)
+COMMANDS: tuple[click.Command, ...] = (audit, backup, clients, doctor, keys, registration_tokens, secrets, servicenow, tokens, tools, users)

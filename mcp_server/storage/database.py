@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from mcp_server.errors import StoreUnavailable
 from mcp_server.storage.sqlite_file import BUSY_TIMEOUT, make_private, use_wal
 
-_READS = "reads"
+_READS, _SNAPSHOT = "reads", "snapshot"
 
 
 class Database:
@@ -41,6 +41,13 @@ class Database:
         """Each statement sees what is committed when it starts."""
         with _failures_as_store_unavailable(), self._own_engine().connect() as connection:
             options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if self.postgresql else {_READS: True}
+            yield connection.execution_options(**options)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """All statements see what is committed when the first one starts, and hold up nobody."""
+        with _failures_as_store_unavailable(), self._own_engine().connect() as connection:
+            options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.postgresql else {_SNAPSHOT: True}
             yield connection.execution_options(**options)
 
     @contextmanager
@@ -112,7 +119,8 @@ def _sqlite(url: URL, patience: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get(_READS):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if not options.get(_READS):
+            connection.exec_driver_sql("BEGIN" if options.get(_SNAPSHOT) else "BEGIN IMMEDIATE")
 
     return engine

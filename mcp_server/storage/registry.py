@@ -15,11 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mcp_server.oauth.models import Client, InitialAccessToken, Revocation, SigningKey, User
 from mcp_server.storage import registry_tables as tables
 from mcp_server.storage.database import Database
+from mcp_server.storage.registry_snapshot import REVOCATIONS_LOCK, RegistrySnapshot
 
-_REVOCATIONS_LOCK = 0x6D63705F7265766F
-"""PostgreSQL's number for: somebody records revocations."""
 _SIGNING_KEYS_LOCK = 0x6D63705F6B657973
-"""The same for: somebody adds a signing key."""
+"""PostgreSQL's number for: somebody adds a signing key."""
 
 
 class Registry:
@@ -33,6 +32,7 @@ class Registry:
         self.signing_keys = SigningKeys(self._database)
         self.imports = Imports(self._database)
         self.revocations = Revocations(self._database)
+        self.snapshot = RegistrySnapshot(database_url)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the database does not answer."""
@@ -233,7 +233,7 @@ class Revocations:
             if self._database.postgresql:
                 # Numbers are given out before the commit. Without taking turns a lower one could be committed after a
                 # higher one was read, and whoever reads on from the higher one would never see it.
-                connection.execute(select(func.pg_advisory_xact_lock(_REVOCATIONS_LOCK)))
+                connection.execute(select(func.pg_advisory_xact_lock(REVOCATIONS_LOCK)))
             connection.execute(insert(tables.revocations), rows)
 
     def any_revoked(self, revoked_ids: Sequence[str], now: float) -> bool:

@@ -16,6 +16,7 @@ from mcp_server.storage.records import SLOWER_BY, dump, load, window_of
 from mcp_server.storage.sqlite_conversations import SqliteJournals, SqliteListings, SqliteSessions
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
+from mcp_server.storage.sqlite_snapshot import SqliteSnapshot
 from mcp_server.storage.sqlite_tasks import SqliteTasks
 
 
@@ -34,6 +35,7 @@ class SqliteState:
         self.sessions = SqliteSessions(self._file)
         self.listings = SqliteListings(self._file)
         self.tasks = SqliteTasks(self._file)
+        self.snapshot = SqliteSnapshot(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""

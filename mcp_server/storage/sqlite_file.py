@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,17 @@ class SqliteFile:
         try:
             with process.lock:
                 yield from _all_or_nothing(process.connection)
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The file as it is now, on a connection of its own, which holds up no writer."""
+        self._opened()  # so that the tables are there
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT)) as connection:
+                connection.execute("BEGIN")
+                yield connection
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 

@@ -10,6 +10,7 @@ from flask import current_app
 
 from config.settings import Settings
 from mcp_server.audit import Audit
+from mcp_server.backup.backups import Backups
 from mcp_server.clock import Clock
 from mcp_server.llm.ports import LanguageModel
 from mcp_server.mcp.dispatcher import Dispatcher
@@ -102,6 +103,7 @@ class Services(AuthorizationServices, McpServices):
     local: bool
     mcp_limit: Limit
     write_access_line: Callable[[dict[str, Any]], None]
+    backups: Backups
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
     stops: list[Callable[[], None]] = field(default_factory=list)
     calls: RunningCalls = field(default_factory=RunningCalls)
