@@ -15,15 +15,18 @@ import gevent
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped] # it ships no types
 
 from config import logs
+from config.secret_references import KEPT
 from config.settings import ConfigurationError, Settings
 
 try:
-    settings = Settings.from_environ(os.environ, env_file=Path(".env"))  # noqa: TID251 -- the environment is read here
+    settings = Settings.from_environ(os.environ, env_file=Path(".env"), renew=True)  # noqa: TID251 -- the environment is read here
 except ConfigurationError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(error.EXIT_STATUS)
 
 logs.configure(settings.log_level, settings.log_format)
+for access in KEPT.told():  # once for all workers, which are forked from this process
+    logs.get("secrets").info("a secret was asked for", **access)
 PREPARE = (sys.executable, "-m", "mcp_server.prepare")
 DRAIN_IDLE = 2  # seconds for which a stopping worker still waits for the next request of an idle connection
 
