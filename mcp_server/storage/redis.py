@@ -19,6 +19,7 @@ Every key starts with the prefix and runs out by itself:
     task:{task_id}                      hash: owner, tool, work, status, …, and q:{key} and a:{key} for what is asked and answered; its ttl
     tasks                               sorted set: tasks to be run, by when they may be claimed; until the last of them has expired
     tasks-of:{owner}                    sorted set: a caller's unfinished tasks, by when they expire; until the last of them has
+    probe                               string, when somebody last asked whether Redis takes writes; a minute
 
 Redis must not evict (`maxmemory-policy noeviction`): an evicted revocation would be one that nobody knows of. When
 Redis is restarted or another one takes its place, the copy of the revocations counts as lost, even if it was persisted:
@@ -43,6 +44,7 @@ from mcp_server.storage.redis_snapshot import RedisSnapshot
 from mcp_server.storage.redis_tasks import RedisTasks
 
 COMPLETE_FOR = 86400
+PROBE_KEPT = 60
 PUT_AT_ONCE = 500
 DEVICE_FIELDS = ("record", "interval", "approved", "subject", "grant_id", "claimed")
 
@@ -55,6 +57,7 @@ class RedisState:
 
     def __init__(self, url: str, prefix: str = "mcp:", *, clock: Clock = wall_clock, elapsed: Elapsed = elapsed) -> None:
         self._connections = RedisConnections(url, elapsed)
+        self._probe = f"{prefix}probe"
         self.grants = RedisGrants(self._connections, prefix, clock)
         self.codes = RedisAuthorizationCodes(self._connections, prefix, clock)
         self.devices = RedisDeviceAuthorizations(self._connections, prefix, clock)
@@ -70,6 +73,10 @@ class RedisState:
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
         self._connections.call("PING", repeatable=True)
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when Redis takes nothing: it is a replica, its memory is full, or it cannot save."""
+        self._connections.call("SET", self._probe, now, "PX", PROBE_KEPT * 1000, repeatable=True)
 
     def sweep(self, now: float) -> int:  # noqa: ARG002 - as SqliteState has it
         """Nothing to do: keys run out by themselves."""

@@ -6,6 +6,7 @@ What a method of this file has returned from survives a crash. The tables are ma
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -38,6 +39,13 @@ class Registry:
         """Raises StoreUnavailable when the database does not answer."""
         with self._database.reading() as connection:
             connection.execute(select(1))
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when the database takes nothing: its disk is full, or it may only be read. Leaves nothing behind."""
+        probe = f"probe {uuid.uuid4()}"
+        with self._database.writing() as connection:
+            connection.execute(insert(tables.imports).values(content_digest=probe, imported_at=now))
+            connection.execute(delete(tables.imports).where(tables.imports.c.content_digest == probe))
 
     def close(self) -> None:
         self._database.close()

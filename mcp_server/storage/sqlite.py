@@ -19,6 +19,8 @@ from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ON
 from mcp_server.storage.sqlite_snapshot import SqliteSnapshot
 from mcp_server.storage.sqlite_tasks import SqliteTasks
 
+PROBE_KEPT = 60
+
 
 class SqliteState:
     """The hot state in the file at `path`. Nothing is opened until it is used; one connection a process."""
@@ -40,6 +42,10 @@ class SqliteState:
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""
         self._file.run("SELECT count(*) FROM revocations_complete")
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when the file takes nothing: its disk is full, or it may only be read."""
+        self._file.run("INSERT INTO hits VALUES ('probe', ?, 1) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at", (now + PROBE_KEPT,))
 
     def sweep(self, now: float) -> int:
         """Delete what has expired, at most 500 rows a table so that nobody waits long. How many it were."""

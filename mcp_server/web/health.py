@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response
 
 from mcp_server import __version__
+from mcp_server.clock import elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import StoreUnavailable
 from mcp_server.web.error_handlers import as_json
@@ -15,14 +16,15 @@ from mcp_server.web.services import Store, services
 bp = Blueprint("health", __name__)
 
 MODEL_SECONDS = 2.0
+PROBE_SECONDS = 1.0
 
 
 @bp.get("/health")
 def health() -> Response:
     """200 while it can serve. One store is enough for calls with a token, and without the model the tools say so themselves."""
     found = {**_stores(), "model": _model()}
-    serving = "up" in (found["state"], found["registry"])
-    status = "unhealthy" if not serving else "degraded" if "down" in found.values() else "healthy"
+    serving = {found["state"], found["registry"]} != {"down"}
+    status = "unhealthy" if not serving else "healthy" if set(found.values()) == {"up"} else "degraded"
     return _answer(status, found, 200 if serving else 503)
 
 
@@ -36,7 +38,7 @@ def live() -> Response:
 def ready() -> Response:
     """200 while it can do everything that is its own: sign people in, issue, refresh and revoke."""
     found = _stores()
-    complete = "down" not in found.values()
+    complete = set(found.values()) == {"up"}
     return _answer("ready" if complete else "not ready", found, 200 if complete else 503)
 
 
@@ -47,14 +49,29 @@ def _answer(status: str, found: dict[str, str], code: int) -> Response:
 
 def _stores() -> dict[str, str]:
     built = services()
-    return {"state": _ping(built.state), "registry": _ping(built.registry)}
+    return {"state": _probed("state", built.state), "registry": _probed("registry", built.registry)}
 
 
-def _ping(store: Store) -> str:
+def _probed(name: str, store: Store) -> str:
+    """Written to at most once in PROBE_SECONDS, however often anybody asks."""
+    known, now = services().probed, elapsed()
+    asked_at, found = known.get(name, (-PROBE_SECONDS, ""))
+    if now - asked_at >= PROBE_SECONDS:
+        found = _probe(store)
+        known[name] = (now, found)
+    return found
+
+
+def _probe(store: Store) -> str:
+    """`read-only`: it answers and takes nothing. A full disk looks so, a file system or a database that may only be read, a Redis out of memory."""
     try:
         store.ping()
     except StoreUnavailable:
         return "down"
+    try:
+        store.write(services().clock())
+    except StoreUnavailable:
+        return "read-only"
     return "up"
 
 

@@ -45,6 +45,9 @@ class Store(Protocol):
     def ping(self) -> None:
         """Raises StoreUnavailable."""
 
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when it can be read at most."""
+
     def close(self) -> None: ...
 
 
@@ -105,6 +108,7 @@ class Services(AuthorizationServices, McpServices):
     write_access_line: Callable[[dict[str, Any]], None]
     backups: Backups
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
+    probed: dict[str, tuple[float, str]] = field(default_factory=dict)  # the health page's, kept for a moment
     stops: list[Callable[[], None]] = field(default_factory=list)
     calls: RunningCalls = field(default_factory=RunningCalls)
 

@@ -26,7 +26,7 @@ def migrate(database_url: str) -> None:
 
     A database that a newer release has migrated is left as it is.
     """
-    database = Database(database_url, patience=PATIENCE)
+    database = Database(database_url, patience=PATIENCE, create=True)
     try:
         with database.writing() as connection:
             if database.postgresql:
