@@ -148,6 +148,7 @@ def test_what_is_no_secret_is_not_looked_up(manager):
     with pytest.raises(ConfigurationError, match="PORT must be"):
         settings(PORT="vault://s/port")
     assert manager.asked == [["vault://s/jwt"]]
+    assert settings(DEFAULT_LLM_MODEL="vault://s/jwt").default_llm_model == "vault://s/jwt"  # it would be shown
 
 
 def test_all_problems_are_told_together_and_no_value_is_in_them(manager):
