@@ -21,17 +21,20 @@ from gunicorn import systemd  # type: ignore[import-untyped] # it ships no types
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped] # the same
 
 from config import logs
+from config.secret_references import KEPT
 from config.settings import ConfigurationError, Settings
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 -- numpy reads it in the workers, whose threads would only fight for the cores
 
 try:
-    settings = Settings.from_environ(os.environ, env_file=Path(".env"))  # noqa: TID251 -- the environment is read here
+    settings = Settings.from_environ(os.environ, env_file=Path(".env"), renew=True)  # noqa: TID251 -- the environment is read here
 except ConfigurationError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(error.EXIT_STATUS)
 
 logs.configure(settings.log_level, settings.log_format)
+for access in KEPT.told():  # once for all workers, which are forked from this process
+    logs.get("secrets").info("a secret was asked for", **access)
 PREPARE = ("-m", "mcp_server.prepare")
 RELEASE = Path.cwd()  # the folder itself, not the link `current` through which the service names it
 RUNTIME_DIRECTORY = os.environ.get("RUNTIME_DIRECTORY")  # noqa: TID251 -- systemd's, for this process

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mcp_server.cli.audit import audit
+from mcp_server.cli.backup import backup
 from mcp_server.cli.clients import clients
 from mcp_server.cli.doctor import doctor
 from mcp_server.cli.eval import evaluate
@@ -18,4 +19,4 @@ from mcp_server.cli.tools import tools
 from mcp_server.cli.users import users
 
 COMMANDS: tuple[click.Command, ...] = (
-    audit, clients, doctor, evaluate, keys, knowledge, registration_tokens, secrets, servicenow, tokens, tools, users)
+    audit, backup, clients, doctor, evaluate, keys, knowledge, registration_tokens, secrets, servicenow, tokens, tools, users)

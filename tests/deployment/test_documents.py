@@ -118,7 +118,7 @@ def test_every_setting_that_is_named_exists(path):
 
 def _in_code(name):
     """Constants of the code that a document speaks of."""
-    return any(name in path.read_text() for path in (ROOT / "mcp_server").rglob("*.py"))
+    return any(name in path.read_text() for path in (*(ROOT / "mcp_server").rglob("*.py"), *(ROOT / "config").glob("*.py")))
 
 
 @pytest.fixture(scope="module")
