@@ -18,6 +18,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.redis import RedisState
 from mcp_server.storage.registry import Registry
 from mcp_server.storage.sqlite import SqliteState
+from mcp_server.tracing import UNTRACED, Tracer
 
 Background = Callable[[], Callable[[], None]]
 """Begins some work beside the requests, and returns what ends it."""
@@ -33,6 +34,7 @@ class Foundations:
     digests: Digests
     write_access_line: Callable[[dict[str, Any]], None]
     metrics: Metrics
+    tracer: Tracer = UNTRACED
 
 
 def lay_foundations(settings: Settings, clock: Clock, log_to: int) -> Foundations:
@@ -53,6 +55,9 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int, metrics: Metric
 
     def write_and_count(record: dict[str, Any]) -> None:
         write({"event": "audit", **record})
-        metrics.audited(record["action"], record["result"])
+        action = record["action"]
+        metrics.audited(action, record["result"])
+        if action in {"token_issued", "token_refreshed"}:
+            metrics.issued("refresh_token" if action == "token_refreshed" else record["details"]["grant_type"])
 
     return write_and_count
