@@ -5,7 +5,7 @@ The parts of this server know only what is here. Who makes spans is `outbound/te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
@@ -17,15 +17,35 @@ outgoing: ContextVar[Mapping[str, str] | None] = ContextVar("outgoing", default=
 
 
 class Span(Protocol):
+    """What one thing took."""
+
     def tell(self, **facts: Value | None) -> None:
         """Attributes; a double underscore stands for a dot. None is left out. Never a text of a caller's."""
 
     def failed(self, kind: str) -> None: ...
 
 
+class RequestSpan(Span, Protocol):
+    """Of a request, from its arrival to the last byte of its answer."""
+
+    @property
+    def trace_id(self) -> str: ...
+    def end(self) -> None: ...
+
+
 class Tracer(Protocol):
     def call(self, name: str) -> AbstractContextManager[Span]:
         """A call of another server, as a part of what is done now. In the block `outgoing` has its headers."""
+
+
+class RequestTracer(Tracer, Protocol):
+    """Tracing is on."""
+
+    def request(self, name: str, traceparent: str | None) -> RequestSpan:
+        """A request begins: what is called from now on is a part of it. `traceparent` is the caller's word, believed only where that is set."""
+
+    def begin(self) -> Callable[[], None]:
+        """Send spans from now on, beside the requests. Returns what sends the last ones and ends."""
 
 
 class _Untold:
