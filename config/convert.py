@@ -36,6 +36,12 @@ def integer(least: int, most: int) -> Converter:
     return convert
 
 
+def share(value: str) -> float:
+    if not re.fullmatch(r"[01]|0?\.[0-9]{1,9}|1\.0{1,9}", value):
+        raise ValueError("must be a share between 0 and 1, such as 0.1.")
+    return float(value)
+
+
 def seconds_or_milliseconds(least: float, most: float) -> Converter:
     """A number of seconds; above 1000 it must have been meant as milliseconds."""
 

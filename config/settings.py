@@ -235,6 +235,16 @@ class Settings:
         help="Comma separated networks that may read /metrics. What comes through a trusted proxy counts by the address that it tells.")
     metrics_token: str | None = row(
         "METRICS_TOKEN", to=convert.secret(16), secret=True, help="Or a bearer token that opens /metrics from anywhere. Optional.")
+    otlp_endpoint: str | None = row(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", to=convert.http_url,
+        help="Where an OpenTelemetry collector takes traces (OTLP over HTTP), such as http://127.0.0.1:4318. Unset: none are made.")
+    otlp_headers: str | None = row(
+        "OTEL_EXPORTER_OTLP_HEADERS", secret=True, help="What the collector wants to know its senders by: name=value,name=value.")
+    trace_share: float = row(
+        "OTEL_TRACES_SAMPLER_ARG", default="1", to=convert.share, help="The share of requests that are traced, 0 to 1.")
+    trust_traceparent: str = row(
+        "TRUST_TRACEPARENT", default="off", to=convert.one_of("on", "off"),
+        help="Whether a caller's `traceparent` is continued, and decides whether its request is traced. Only where all callers are your own.")
     redact: Literal["off", "secrets", "all"] = row(
         "REDACT", default="off", to=convert.one_of("off", "secrets", "all"),
         help="What is taken out of a text before the model reads it: `secrets` (passwords, keys, tokens), `all` (also e-mail addresses, phone "

@@ -41,6 +41,7 @@ from mcp_server.web import (
     request_log,
     sessions,
     sign_in_attempts,
+    tracing,
     well_known,
 )
 from mcp_server.web.bearer import Bearer
@@ -73,6 +74,8 @@ def create_app(
         embedder=embedder)
     app.extensions["services"] = built
     request_log.init_app(app, built)
+    if built.tracing is not None:
+        tracing.init_app(app, built.tracing)
     limiter = limits.init_app(
         app, limiter_options(settings.redis_url, settings.state_path), oauth=oauth.bp, login=login.bp, oidc=oidc.bp, device=device.bp,
         limit=Limit(settings.rate_limit_oauth_max, settings.rate_limit_oauth_window), clock=clock)
@@ -100,11 +103,12 @@ def build_services(
         digests=base.digests, passwords=Passwords(password_cost),
         bearer=Bearer(authorization.access_tokens, settings.mcp_api_key, clock), client_address=ClientAddress(settings.trusted_proxies),
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
-        mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window), metrics=base.metrics, calls=calls,
+        mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window), metrics=base.metrics, tracing=base.tracing, calls=calls,
         write_access_line=base.write_access_line,
         backups=Backups(base.registry, base.state, issuer=settings.issuer, secrets=(settings.jwt_secret, *settings.jwt_secret_previous), clock=clock),
         background=(*beside_authorization, *beside_mcp, every(SWEEP_SECONDS, sweeping(base.state, base.registry, clock)),
-                    every(WATCH_SECONDS, watching(stores, lambda: calls.count, base.metrics))))
+                    every(WATCH_SECONDS, watching(stores, lambda: calls.count, base.metrics)),
+                    *([base.tracing.begin] if base.tracing else [])))
 
 
 class Gateway(Flask):

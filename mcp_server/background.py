@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from config import logs
@@ -10,6 +11,9 @@ from mcp_server.audit import Audit
 from mcp_server.clock import Clock, elapsed
 from mcp_server.concurrency import pause, spawn
 from mcp_server.errors import StoreUnavailable
+from mcp_server.knowledge.documents import KINDS
+from mcp_server.knowledge.ports import Index
+from mcp_server.mcp.task_runner import TaskRunner
 from mcp_server.metrics import Metrics
 from mcp_server.oauth.key_records import KeyRecords
 from mcp_server.storage.registry import Registry
@@ -83,3 +87,18 @@ def watching(stores: Mapping[str, Any], calls_open: Callable[[], int], metrics: 
                 metrics.pinged(name, elapsed() - began)
 
     return watch
+
+
+def watching_the_knowledge(index: Index, metrics: Metrics) -> Callable[[], None]:
+    """Tells the metrics what is searched now. A store that is away leaves the last figures: `watching` and the searches tell of it."""
+
+    def watch() -> None:
+        with suppress(StoreUnavailable), index.reading() as view:
+            state = view.state if view else None
+            metrics.knowledge({kind: state.documents.get(kind, 0) if state else 0 for kind in KINDS}, state.built_at if state else 0.0)
+
+    return watch
+
+
+def watching_the_tasks(runner: TaskRunner, metrics: Metrics) -> Callable[[], None]:
+    return lambda: metrics.tasks_running(runner.running)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from config import logs
@@ -82,6 +83,12 @@ def check_operator_files(_settings: Settings) -> None:
     OperatorFiles.read(CONFIG, SHIPPED)
 
 
+def check_parts(settings: Settings) -> None:
+    """What only some settings need is installed."""
+    if settings.otlp_endpoint is not None and find_spec("opentelemetry.sdk") is None:
+        raise Refused("OTEL_EXPORTER_OTLP_ENDPOINT is set, and the packages that send traces are missing: pip install -r requirements-tracing.txt")
+
+
 def check_files(settings: Settings) -> None:
     """Refuse to start on a damaged file: to begin an empty one would lose every client."""
     for name, path in _databases(settings).items():
@@ -138,9 +145,9 @@ def load_application(_settings: Settings) -> None:
         raise Refused(f"The application does not load: {last_line}")
 
 
-CHECKS: tuple[Step, ...] = (check_operator_files, check_folders, load_application)
-STEPS: tuple[Step, ...] = (warn_of_readable_env_file, check_operator_files, check_folders, check_files, migrate_database, import_clients_once,
-                           create_signing_key_once)
+CHECKS: tuple[Step, ...] = (check_operator_files, check_parts, check_folders, load_application)
+STEPS: tuple[Step, ...] = (warn_of_readable_env_file, check_operator_files, check_parts, check_folders, check_files, migrate_database,
+                           import_clients_once, create_signing_key_once)
 
 
 def _databases(settings: Settings) -> dict[str, Path]:

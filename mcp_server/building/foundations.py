@@ -18,6 +18,7 @@ from mcp_server.storage.open import open_state
 from mcp_server.storage.redis import RedisState
 from mcp_server.storage.registry import Registry
 from mcp_server.storage.sqlite import SqliteState
+from mcp_server.tracing import UNTRACED, RequestTracer, Tracer
 
 Background = Callable[[], Callable[[], None]]
 """Begins some work beside the requests, and returns what ends it."""
@@ -33,6 +34,12 @@ class Foundations:
     digests: Digests
     write_access_line: Callable[[dict[str, Any]], None]
     metrics: Metrics
+    tracing: RequestTracer | None
+    """None: off."""
+
+    @property
+    def tracer(self) -> Tracer:
+        return self.tracing or UNTRACED
 
 
 def lay_foundations(settings: Settings, clock: Clock, log_to: int) -> Foundations:
@@ -41,7 +48,16 @@ def lay_foundations(settings: Settings, clock: Clock, log_to: int) -> Foundation
     return Foundations(
         settings, clock, open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url),
         Audit(_audit_writer(settings, clock, log_to, metrics), clock), Digests(settings.jwt_secret, settings.jwt_secret_previous),
-        logs.line_writer(None, settings.log_format, log_to), metrics)
+        logs.line_writer(None, settings.log_format, log_to), metrics, _tracing(settings))
+
+
+def _tracing(settings: Settings) -> RequestTracer | None:
+    if settings.otlp_endpoint is None:
+        return None
+    from mcp_server.outbound.telemetry import Telemetry  # noqa: PLC0415 -- its packages are there only where traces are wanted
+
+    return Telemetry(
+        settings.otlp_endpoint, headers=settings.otlp_headers, share=settings.trace_share, trusts_callers=settings.trust_traceparent == "on")
 
 
 def _audit_writer(settings: Settings, clock: Clock, log_to: int, metrics: Metrics) -> Callable[[dict[str, Any]], None]:
@@ -53,6 +69,9 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int, metrics: Metric
 
     def write_and_count(record: dict[str, Any]) -> None:
         write({"event": "audit", **record})
-        metrics.audited(record["action"], record["result"])
+        action = record["action"]
+        metrics.audited(action, record["result"])
+        if action in {"token_issued", "token_refreshed"}:
+            metrics.issued("refresh_token" if action == "token_refreshed" else record["details"]["grant_type"])
 
     return write_and_count

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from config import logs
 from mcp_server import __version__
-from mcp_server.background import every, once
+from mcp_server.background import every, once, watching_the_knowledge, watching_the_tasks
 from mcp_server.building.foundations import Background, Foundations
 from mcp_server.building.model import build_model
 from mcp_server.knowledge.base import KnowledgeBase
@@ -38,7 +39,7 @@ from mcp_server.tools.taxonomy_resources import taxonomy_resources
 from mcp_server.web.services import AuthorizationServices, McpServices
 
 ICON = Path(__file__).parent.parent / "web/static/icon.svg"
-LISTEN_SECONDS, TASKS_SECONDS, KNOWLEDGE_SECONDS = 0.05, 1.0, 2.0
+LISTEN_SECONDS, TASKS_SECONDS, KNOWLEDGE_SECONDS, WATCH_SECONDS = 0.05, 1.0, 2.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def build_mcp(
     model, embedder, revocations = models.model, models.embedder, authorization.revocations
     files = OperatorFiles.read(config, SHIPPED)
     corpus, index = open_knowledge(settings.knowledge_url, settings.knowledge_path)
-    knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock), index, corpus, embedder)
+    knowledge = KnowledgeBase(SearchableKnowledge(index, embedder, clock, base.metrics.searched), index, corpus, embedder)
     built_tools = build_tools(
         model, files.taxonomy, files.tools, knowledge=knowledge.search, embedder=embedder, chats=state.chats, parameters=files.classification,
         redact=settings.redact, context=settings.llm_context, echo=settings.echo_tool == "on", clock=clock)
@@ -76,7 +77,7 @@ def build_mcp(
     switchboard = Switchboard(state.journals, clock)
     runner = TaskRunner(
         state.tasks, tools, switchboard, clock, timeout=settings.task_timeout, admitted=lambda ids: not revocations.known_to_be_revoked(ids),
-        log_unexpected=_log_unexpected, log_ended=lambda facts: base.write_access_line({"event": "task", **facts}))
+        log_unexpected=_log_unexpected, log_ended=_task_ended(base))
     server = Server(
         "servicenow-mcp-gateway", "ServiceNow MCP gateway", __version__, instructions(() if tools.differs else [tool.name for tool in tools]), tools,
         Sessions(keys, state.sessions, clock, for_everybody=settings.mcp_sessions == "always"), switchboard,
@@ -88,7 +89,18 @@ def build_mcp(
         knowledge=knowledge)
     return built, (
         *beside_model, once(lambda: announce(server, state.listings, clock())), every(LISTEN_SECONDS, switchboard.follow),
-        every(TASKS_SECONDS, runner.look), every(KNOWLEDGE_SECONDS, telling(index, state.listings, server.changes, clock)))
+        every(TASKS_SECONDS, runner.look), every(KNOWLEDGE_SECONDS, telling(index, state.listings, server.changes, clock)),
+        every(WATCH_SECONDS, watching_the_knowledge(index, base.metrics)), every(WATCH_SECONDS, watching_the_tasks(runner, base.metrics)))
+
+
+def _task_ended(base: Foundations) -> Callable[[Mapping[str, Any]], None]:
+    """Tell the log and the metrics."""
+
+    def ended(facts: Mapping[str, Any]) -> None:
+        base.write_access_line({"event": "task", **facts})
+        base.metrics.task_ended(facts["tool"], facts["status"], facts["duration_ms"] / 1000)
+
+    return ended
 
 
 def _log_unexpected(error: Exception, method: str) -> None:

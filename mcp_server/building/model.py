@@ -30,8 +30,8 @@ def build_model(base: Foundations, model: LanguageModel | None, embedder: Embedd
     settings, state, clock = base.settings, base.state, base.clock
     data = settings.state_path.parent
     leases = open_leases(settings, state.model_slots, clock=clock, warn=_log_leases)
-    model = model or open_model(settings, data, leases)
-    embedder = embedder or open_embedder(settings, data)
+    model = model or open_model(settings, data, leases, observer=base.metrics, tracer=base.tracer)
+    embedder = embedder or open_embedder(settings, data, observer=base.metrics, tracer=base.tracer)
     self_test = SelfTest(model, embedder, context=settings.llm_context, elected=_elected(state.single_use, clock), changed=_log_self_test)
     beside = (every(SELF_TEST_SECONDS, self_test.follow), *([every(RENEW_SECONDS, leases.renew)] if leases else []))
     return Models(model, embedder, self_test), beside

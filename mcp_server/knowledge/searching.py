@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mcp_server.clock import Clock
+from mcp_server.clock import Clock, elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import KnowledgeRefused, ModelError
 
@@ -22,16 +22,32 @@ QUESTION_SECONDS = 5.0
 MOST_LIMIT = 50
 
 
+Searched = Callable[[Kind, str, str, float], object]
+"""Told of each search: the kind, the method, ok or degraded or failed, and the seconds."""
+
+
 class SearchableKnowledge:
     """`embedder` None: words only."""
 
-    def __init__(self, index: Index, embedder: Embedder | None, clock: Clock) -> None:
+    def __init__(self, index: Index, embedder: Embedder | None, clock: Clock, searched: Searched = lambda *_: None) -> None:
+        self._searched = searched
         self._index = index
         self._embedder = embedder
         self._clock = clock
 
     def search(
         self, query: str, *, kind: Kind, deadline: Deadline, limit: int = 5, filters: Mapping[str, str] | None = None, reader: Reader = ANYBODY,
+    ) -> Found:
+        began, method, outcome = elapsed(), "none", "failed"
+        try:
+            found = self._search(query, deadline, limit, filters, kind=kind, reader=reader)
+            method, outcome = found.method, "degraded" if found.degraded else "ok"
+            return found
+        finally:
+            self._searched(kind, method, outcome, elapsed() - began)
+
+    def _search(
+        self, query: str, deadline: Deadline, limit: int, filters: Mapping[str, str] | None, *, kind: Kind, reader: Reader,
     ) -> Found:
         if unknown := set(filters or ()) - set(FILTERS):
             raise ValueError(f"no such filter: {', '.join(sorted(unknown))}")

@@ -18,6 +18,7 @@ from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelError
 from mcp_server.llm.http import too_late
+from mcp_server.llm.observing import NOBODY, Looked, Observer
 from mcp_server.llm.ports import Answer, IdentifiedModel, ModelIdentity, ModelStatus, OnToken, Prompt
 
 MOST_ANSWERS = 1000
@@ -48,8 +49,11 @@ class _Asked:
 class Remembering:
     """A model and the answers it gave within `lifetime` seconds. 0: none is kept, and callers still share."""
 
-    def __init__(self, model: IdentifiedModel, lifetime: float, *, most: int = MOST_ANSWERS, clock: Elapsed = elapsed) -> None:
+    def __init__(
+        self, model: IdentifiedModel, lifetime: float, *, most: int = MOST_ANSWERS, clock: Elapsed = elapsed, observer: Observer = NOBODY,
+    ) -> None:
         self._model = model
+        self._observer = observer
         self._lifetime = lifetime
         self._most = most
         self._clock = clock
@@ -62,7 +66,7 @@ class Remembering:
         """Raises a ModelError. A remembered answer is given at once, and no token of it is counted."""
         identity = self._identity(prompt, deadline)
         if identity is None:
-            self.counts.uncacheable += 1
+            self._count("uncacheable")
             return self._model.answer(prompt, deadline, on_token)
         key = _key(prompt, identity)
         while True:
@@ -74,7 +78,7 @@ class Remembering:
             if not asking.ended.wait(deadline.left):
                 raise too_late()
             if asking.answer is not None:
-                self.counts.shared += 1
+                self._count("shared")
                 return asking.answer
 
     def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
@@ -89,6 +93,10 @@ class Remembering:
         """Never raises."""
         status = self._model.status(deadline)
         return dataclasses.replace(status, facts={**status.facts, "cache_hits": self.counts.hits, "cache_misses": self.counts.misses})
+
+    def _count(self, result: Looked) -> None:
+        setattr(self.counts, result, getattr(self.counts, result) + 1)
+        self._observer.looked_up(result)
 
     def _identity(self, prompt: Prompt, deadline: Deadline) -> ModelIdentity | None:
         """None when the answer cannot be remembered."""
@@ -105,12 +113,12 @@ class Remembering:
             found = self._kept.get(key)
             if found is not None and found[0] > self._clock():
                 self._kept.move_to_end(key)
-                self.counts.hits += 1
+                self._count("hits")
                 return found[1], None
             asking = self._asked.get(key)
             if asking is None:
                 self._asked[key] = _Asked()
-                self.counts.misses += 1
+                self._count("misses")
             return None, asking
 
     def _ask(self, key: bytes, identity: ModelIdentity, prompt: Prompt, deadline: Deadline, on_token: OnToken | None) -> Answer:

@@ -12,6 +12,7 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import BadModelOutput
 from mcp_server.llm.breaker import Breaker
 from mcp_server.llm.http import too_late
+from mcp_server.llm.observing import NOBODY, Observer
 from mcp_server.llm.ports import EmbeddingModel, Embeddings
 
 TEXTS_AT_ONCE = 32
@@ -39,10 +40,10 @@ class CheckedEmbedder:
     of them would spoil every search after it. A server that cannot be reached is not tried by every call.
     """
 
-    def __init__(self, vectors: Vectors, *, at_once: int = TEXTS_AT_ONCE, clock: Elapsed = elapsed) -> None:
+    def __init__(self, vectors: Vectors, *, at_once: int = TEXTS_AT_ONCE, clock: Elapsed = elapsed, observer: Observer = NOBODY) -> None:
         self._vectors = vectors
         self._at_once = at_once
-        self._breaker = Breaker(clock)
+        self._breaker = Breaker(clock, lambda is_open: observer.breaker("embedding", is_open=is_open))
         self._dimensions: dict[tuple[str, str], int] = {}
 
     def embed(self, texts: Sequence[str], deadline: Deadline) -> Embeddings:

@@ -14,6 +14,7 @@ from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelBusy, ModelError, ModelMissing, ModelRefused, ModelUnavailable
 from mcp_server.llm.breaker import Breaker
+from mcp_server.llm.observing import NOBODY, Observer
 from mcp_server.llm.ports import Answer, IdentifiedModel, ModelIdentity, ModelStatus, OnToken, Prompt
 
 T = TypeVar("T")
@@ -24,10 +25,11 @@ FIRST_MAY_TAKE = 0.5  # of what is left, for a status: the second one needs the 
 class Failover:
     """`first`, else `second`."""
 
-    def __init__(self, first: IdentifiedModel, second: IdentifiedModel, clock: Elapsed = elapsed) -> None:
+    def __init__(self, first: IdentifiedModel, second: IdentifiedModel, clock: Elapsed = elapsed, observer: Observer = NOBODY) -> None:
         self._first = first
         self._second = second
-        self._breaker = Breaker(clock)
+        self._observer = observer
+        self._breaker = Breaker(clock, lambda is_open: observer.breaker("first", is_open=is_open))
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError: that of the first back end when both fail."""
@@ -71,6 +73,9 @@ class Failover:
                 raise
             reason: ModelError = error
         try:
-            return second()
+            answer = second()
         except (ModelUnavailable, ModelBusy, ModelMissing, ModelRefused) as error:
+            self._observer.failed_over(answered=False)
             raise type(reason)(reason.message, detail=f"{reason.detail}; the second back end: {error.message} {error.detail}") from error
+        self._observer.failed_over(answered=True)
+        return answer

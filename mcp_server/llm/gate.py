@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from mcp_server.clock import Elapsed, elapsed
@@ -14,6 +14,7 @@ from mcp_server.errors import ModelTimeout
 from mcp_server.llm.breaker import Breaker
 from mcp_server.llm.http import too_late
 from mcp_server.llm.leases import Leases
+from mcp_server.llm.observing import NOBODY, Observer
 from mcp_server.llm.ports import Answer, IdentifiedModel, ModelIdentity, ModelStatus, OnToken, Prompt
 from mcp_server.llm.turns import Turns
 
@@ -33,13 +34,15 @@ class Gate:
 
     def __init__(
         self, model: IdentifiedModel, slots: int, *, leases: Leases | None = None, longest_wait: float = LONGEST_WAIT, clock: Elapsed = elapsed,
+        observer: Observer = NOBODY,
     ) -> None:
         self._model = model
         self._slots = slots
         self._turns = Turns(slots)
         self._leases = leases
         self._longest_wait = longest_wait
-        self._breaker = Breaker(clock)
+        self._observer = observer
+        self._breaker = Breaker(clock, lambda is_open: observer.breaker("gate", is_open=is_open))
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError, before or at the deadline."""
@@ -86,12 +89,21 @@ class Gate:
 
     @contextmanager
     def _slot(self, deadline: Deadline) -> Iterator[None]:
+        with ExitStack() as held:
+            began, granted = deadline.clock(), False
+            self._observer.began_to_wait()
+            try:
+                self._wait_for_a_slot(deadline, held)
+                granted = True
+            finally:
+                self._observer.waited(deadline.clock() - began, granted=granted)
+            held.callback(self._observer.left)
+            yield
+
+    def _wait_for_a_slot(self, deadline: Deadline, held: ExitStack) -> None:
         longest = max(0.0, deadline.left - MARGIN)
         seconds = longest if deadline.patient else min(self._longest_wait, longest)
         ends = deadline.clock() + seconds
-        with self._turns.turn(deadline.caller, seconds, patient=deadline.patient):
-            if self._leases is None:
-                yield
-            else:
-                with self._leases.lease(deadline, ends - deadline.clock(), self._turns.busy):
-                    yield
+        held.enter_context(self._turns.turn(deadline.caller, seconds, patient=deadline.patient))
+        if self._leases is not None:
+            held.enter_context(self._leases.lease(deadline, ends - deadline.clock(), self._turns.busy))

@@ -18,6 +18,7 @@ from urllib3.exceptions import EmptyPoolError, HTTPError, ProtocolError, ReadTim
 from mcp_server.concurrency import give_up_after
 from mcp_server.deadline import Deadline
 from mcp_server.errors import BadModelOutput, ModelBusy, ModelError, ModelTimeout, ModelUnavailable
+from mcp_server.tracing import outgoing
 
 CONNECT_SECONDS = 2.0
 GAP_SECONDS = 30.0  # between two parts; the first part may take the whole deadline, since the prompt is read before it
@@ -101,8 +102,9 @@ class Http:
         if not left:
             raise too_late()
         timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
+        headers = {**self._headers, **(outgoing.get() or {})}
         return self._pool_of_this_process().request(
-            method, self._url + path, body=None if body is None else orjson.dumps(body), headers=self._headers, timeout=timeout,
+            method, self._url + path, body=None if body is None else orjson.dumps(body), headers=headers, timeout=timeout,
             pool_timeout=left, preload_content=False, decode_content=False, redirect=False, retries=False,
         )
 

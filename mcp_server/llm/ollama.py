@@ -15,6 +15,7 @@ from mcp_server.errors import ModelError, ModelTimeout
 from mcp_server.llm import labels as letters
 from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
+from mcp_server.llm.observing import NOBODY, Observer
 from mcp_server.llm.ollama_loading import Loading
 from mcp_server.llm.ollama_models import OllamaModel, OllamaModels, missing
 from mcp_server.llm.ports import MOST_LABELS, Answer, ModelIdentity, ModelStatus, OnToken, Prompt
@@ -33,14 +34,14 @@ class Ollama:
 
     def __init__(
         self, url: str, *, context: int, default_model: str | None = None, api_key: str | None = None, keep_alive: int | str | None = None,
-        connections: int = 4, hint: str = HINT, clock: Elapsed = elapsed,
+        connections: int = 4, hint: str = HINT, clock: Elapsed = elapsed, observer: Observer = NOBODY,
     ) -> None:
         """`keep_alive`: how long Ollama keeps the model after a call, in seconds or as Ollama writes it (30m); None: as Ollama does."""
         self._http = ollama_http(url, api_key, connections, hint)
         self._models = OllamaModels(self._http, default_model, clock)
         self._context = context
         self._keep_alive = keep_alive
-        self._loading = Loading(self._load, clock)
+        self._loading = Loading(self._load, clock, lambda model, seconds: observer.loaded(BACK_END, model, seconds))
 
     def answer(self, prompt: Prompt, deadline: Deadline, on_token: OnToken | None = None) -> Answer:
         """Raises a ModelError."""

@@ -24,10 +24,16 @@ class _Load:
 
 
 class Loading:
-    """`load` takes a model's name, returns when the model is loaded and raises a ModelError when it cannot be."""
+    """`load` takes a model's name, returns when the model is loaded and raises a ModelError when it cannot be.
 
-    def __init__(self, load: Callable[[str], None], clock: Elapsed = elapsed) -> None:
+    `loaded` is told the seconds that it took.
+    """
+
+    def __init__(
+        self, load: Callable[[str], None], clock: Elapsed = elapsed, loaded: Callable[[str, float], object] = lambda _model, _seconds: None,
+    ) -> None:
         self._load = load
+        self._loaded = loaded
         self._clock = clock
         self._lock = threading.Lock()
         self._running: dict[str, _Load] = {}
@@ -61,8 +67,10 @@ class Loading:
             return load
 
     def _run(self, model: str, load: _Load) -> None:
+        began = self._clock()
         try:
             self._load(model)
+            self._loaded(model, self._clock() - began)
         except ModelError as error:
             load.problem = error
         finally:

@@ -16,11 +16,14 @@ from mcp_server.llm.gate import Gate
 from mcp_server.llm.leases import Leases, ModelSlots
 from mcp_server.llm.llama_cpp import HINT as LLAMA_CPP_HINT
 from mcp_server.llm.llama_cpp import LlamaCpp
+from mcp_server.llm.observing import NOBODY, Observer
 from mcp_server.llm.ollama import Ollama
 from mcp_server.llm.ollama_embeddings import OllamaVectors
 from mcp_server.llm.openai import OpenAI
 from mcp_server.llm.openai_embeddings import OpenAIVectors
 from mcp_server.llm.ports import Embedder, IdentifiedModel
+from mcp_server.llm.watched import WatchedModel, WatchedVectors
+from mcp_server.tracing import UNTRACED, Tracer
 
 OLLAMA_HERE = "http://127.0.0.1:11434"
 CONNECTIONS_BESIDE = 3  # for what is asked beside the answers: status, names, a load
@@ -38,30 +41,36 @@ def open_leases(
     return Leases(slots, most=settings.llm_concurrency, share=_share(settings), clock=clock, warn=warn)
 
 
-def open_model(settings: Settings, data: Path = DATA, leases: Leases | None = None) -> Remembering:
+def open_model(
+    settings: Settings, data: Path = DATA, leases: Leases | None = None, *, observer: Observer = NOBODY, tracer: Tracer = UNTRACED,
+) -> Remembering:
     """The model that the settings name, behind its gate. Connects to nothing yet.
 
     `data` is where the embedded engine leaves its address. Without `leases` each worker has its share of LLM_CONCURRENCY, at least one.
     """
     places = _share(settings) if leases is None else settings.llm_concurrency
-    gate = Gate(_with_fallback(settings, _back_end(settings, data, places + CONNECTIONS_BESIDE), places), places, leases=leases)
-    return Remembering(gate, settings.llm_cache_lifetime)
+    first = WatchedModel(_back_end(settings, data, places + CONNECTIONS_BESIDE, observer), settings.llm_backend, observer, tracer)
+    second = _fallback(settings, places + CONNECTIONS_BESIDE, observer)
+    watched = None if second is None else WatchedModel(second, settings.llm_fallback_backend or "openai", observer, tracer)
+    model = first if watched is None else Failover(first, watched, observer=observer)
+    return Remembering(Gate(model, places, leases=leases, observer=observer), settings.llm_cache_lifetime, observer=observer)
 
 
 def _share(settings: Settings) -> int:
     return max(1, settings.llm_concurrency // settings.web_concurrency)
 
 
-def open_embedder(settings: Settings, data: Path = DATA) -> Embedder:
+def open_embedder(settings: Settings, data: Path = DATA, *, observer: Observer = NOBODY, tracer: Tracer = UNTRACED) -> Embedder:
     """What makes vectors, as the settings name it. Connects to nothing yet."""
-    return CheckedEmbedder(_vectors(settings, data))
+    back_end = "openai" if settings.embedding_url else settings.llm_backend
+    return CheckedEmbedder(WatchedVectors(_vectors(settings, data), back_end, observer, tracer), observer=observer)
 
 
-def _back_end(settings: Settings, data: Path, connections: int) -> IdentifiedModel:
+def _back_end(settings: Settings, data: Path, connections: int, observer: Observer) -> IdentifiedModel:
     default, key = settings.default_llm_model, settings.llm_api_key
     match settings.llm_backend:
         case "ollama":
-            return _ollama(settings, connections)
+            return _ollama(settings, connections, observer)
         case "llama-cpp":
             return LlamaCpp(settings.llama_cpp_url or "", default_model=default, api_key=key, connections=connections)
         case "openai":
@@ -69,30 +78,29 @@ def _back_end(settings: Settings, data: Path, connections: int) -> IdentifiedMod
         case "embedded":
             return Embedded(data, connections)
         case _:
-            return Automatic(_ollama(settings, connections), None if settings.production else Embedded(data, connections))
+            return Automatic(_ollama(settings, connections, observer), None if settings.production else Embedded(data, connections))
 
 
-def _with_fallback(settings: Settings, first: IdentifiedModel, places: int) -> IdentifiedModel:
-    url, key, connections = settings.llm_fallback_url, settings.llm_fallback_api_key, places + CONNECTIONS_BESIDE
+def _fallback(settings: Settings, connections: int, observer: Observer) -> IdentifiedModel | None:
+    url, key = settings.llm_fallback_url, settings.llm_fallback_api_key
     if url is None:
-        return first
+        return None
     model = settings.llm_fallback_model or settings.default_llm_model
     match settings.llm_fallback_backend:
         case "ollama":
-            return Failover(first, Ollama(
+            return Ollama(
                 url, context=settings.llm_context, default_model=model, api_key=key, keep_alive=settings.llm_keep_alive, connections=connections,
-                hint=FALLBACK_HINT))
+                hint=FALLBACK_HINT, observer=observer)
         case "llama-cpp":
-            return Failover(first, LlamaCpp(url, default_model=model, api_key=key, connections=connections, hint=FALLBACK_HINT))
+            return LlamaCpp(url, default_model=model, api_key=key, connections=connections, hint=FALLBACK_HINT)
         case _:
-            return Failover(first, OpenAI(
-                url, default_model=model, api_key=key, connections=connections, context=settings.llm_context, hint=FALLBACK_HINT))
+            return OpenAI(url, default_model=model, api_key=key, connections=connections, context=settings.llm_context, hint=FALLBACK_HINT)
 
 
-def _ollama(settings: Settings, connections: int) -> Ollama:
+def _ollama(settings: Settings, connections: int, observer: Observer = NOBODY) -> Ollama:
     return Ollama(
         settings.ollama_url or OLLAMA_HERE, context=settings.llm_context, default_model=settings.default_llm_model, api_key=settings.llm_api_key,
-        keep_alive=settings.llm_keep_alive, connections=connections)
+        keep_alive=settings.llm_keep_alive, connections=connections, observer=observer)
 
 
 def _vectors(settings: Settings, data: Path) -> Vectors:

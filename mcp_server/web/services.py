@@ -38,6 +38,7 @@ from mcp_server.oauth.revocations import Revocations
 from mcp_server.oauth.token_endpoint import TokenEndpoint
 from mcp_server.oauth.tokens import AccessTokens
 from mcp_server.rate_limiting.limits import Limit
+from mcp_server.tracing import RequestTracer
 from mcp_server.web.bearer import Bearer
 from mcp_server.web.client_address import ClientAddress
 from mcp_server.web.running_calls import RunningCalls
@@ -114,6 +115,7 @@ class Services(AuthorizationServices, McpServices):
     local: bool
     mcp_limit: Limit
     metrics: Metrics
+    tracing: RequestTracer | None
     calls: RunningCalls
     write_access_line: Callable[[dict[str, Any]], None]
     backups: Backups

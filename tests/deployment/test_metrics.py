@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.running import until
+from tests.llm.openai_wire import NAME, WORDS, OpenAIWire
+from tests.running import API_KEY, until
 
 CALLS = 40
 
@@ -38,3 +40,46 @@ def test_a_scrape_adds_all_workers_up_and_forgets_nothing_when_one_dies_or_all_a
     assert calls(gateway) == CALLS + 1
     assert [sample.value for sample in samples(gateway, "gateway_store_up")] == [1, 1]
     assert [sample.value for sample in samples(gateway, "gateway_calls_open")] == [0]
+
+
+def test_what_all_workers_asked_of_the_model_is_one_sum_and_nobody_waits_or_runs_in_the_end(gateway, redis_url):
+    with OpenAIWire() as wire:
+        gateway.configured(REDIS_URL=redis_url, WEB_CONCURRENCY=3, LLM_BACKEND="openai", LLM_URL=wire.url, LLM_CONCURRENCY=1)
+        gateway.started()
+        until(gateway.has_tested_its_model, "the self-test is over")
+
+        def told(name, **labels):
+            return sum(sample.value for sample in samples(gateway, name) if labels.items() <= sample.labels.items())
+
+        def tokens():
+            return told("gateway_model_tokens_total", back_end="openai", model=NAME, kind="answer")
+
+        before = tokens()
+        for number in range(8):
+            assert gateway.call_tool("llm_generate", prompt=f"What is router {number}?")[0] == 200
+        assert tokens() - before == 8 * len(WORDS)
+        assert told("gateway_model_calls_running") == told("gateway_model_calls_waiting") == 0
+        assert told("gateway_model_breaker_open") == 0
+        wire.vanish()
+        for _ in range(12):
+            gateway.call_tool("llm_generate", prompt="What is a router?")
+        assert [sample.value for sample in samples(gateway, "gateway_model_breaker_open") if sample.labels["breaker"] == "gate"] == [1]
+        assert told("gateway_model_call_seconds_count", operation="answer", outcome="unavailable") >= 3
+
+
+def test_a_call_that_runs_in_a_worker_that_dies_runs_no_more(gateway):
+    with OpenAIWire() as wire:
+        gateway.configured(WEB_CONCURRENCY=1, LLM_BACKEND="openai", LLM_URL=wire.url)
+        gateway.started()
+        until(gateway.has_tested_its_model, "the self-test is over")
+        wire.fault = "hang midstream"
+        connection = gateway.connection()
+        connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "llm_generate", "arguments": {"prompt": "What is a router?"}}}), {
+                "Content-Type": "application/json", "Accept": "application/json", "X-API-Key": API_KEY})
+        until(lambda: [sample.value for sample in samples(gateway, "gateway_model_calls_running")] == [1], "it is told that it runs")
+        (pid,) = gateway.live_workers()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: set(gateway.live_workers()) - {pid} and gateway.is_up(), "another worker is there")
+        until(lambda: sum(sample.value for sample in samples(gateway, "gateway_model_calls_running")) == 0, "it runs no more")
+        connection.close()

@@ -35,14 +35,17 @@ FAULTS = (
 
 
 class OpenAIWire:
-    """`answering` is how many answers are being written now; `word_seconds` is how long each word takes; `requests` are the bodies it got."""
+    """`answering` is how many answers are being written now; `word_seconds` is how long each word takes.
+
+    `requests` are the bodies it got, `heads` their headers.
+    """
 
     def __init__(self) -> None:
         self.fault = ""
         self.redirects_to = "http://127.0.0.1:9/"
         self.word_seconds = 0.0
         self.answering = self.most = 0
-        self.requests = []
+        self.requests, self.heads = [], []
         self.connections = []
         self.ended = threading.Event()
         self.lock = threading.Lock()
@@ -105,6 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.wire.lock:
             self.wire.requests.append(body)
+            self.wire.heads.append({name.lower(): value for name, value in self.headers.items()})
             self.wire.answering += 1
             self.wire.most = max(self.wire.most, self.wire.answering)
         try:
