@@ -42,6 +42,7 @@ from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
 from mcp_server.storage.redis_conversations import RedisChats, RedisJournals, RedisListings, RedisSessions
+from mcp_server.storage.redis_facts import facts_of
 from mcp_server.storage.redis_model_slots import RedisModelSlots
 from mcp_server.storage.redis_tasks import RedisTasks
 
@@ -74,6 +75,10 @@ class RedisState:
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
         self._connections.call("PING", repeatable=True)
+
+    def facts(self) -> dict[str, str]:
+        """Raises StoreUnavailable."""
+        return facts_of(self._connections)
 
     def sweep(self, now: float) -> int:  # noqa: ARG002 - as SqliteState has it
         """Nothing to do: keys run out by themselves."""
