@@ -3,9 +3,11 @@
 Read by `gunicorn wsgi:app`, which is how bin/serve, systemd and supervisor all start it.
 """
 
+import contextlib
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,21 +17,27 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
-from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped] # it ships no types
+from gunicorn import systemd  # type: ignore[import-untyped] # it ships no types
+from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped] # the same
 
 from config import logs
+from config.secret_references import KEPT
 from config.settings import ConfigurationError, Settings
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 -- numpy reads it in the workers, whose threads would only fight for the cores
 
 try:
-    settings = Settings.from_environ(os.environ, env_file=Path(".env"))  # noqa: TID251 -- the environment is read here
+    settings = Settings.from_environ(os.environ, env_file=Path(".env"), renew=True)  # noqa: TID251 -- the environment is read here
 except ConfigurationError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(error.EXIT_STATUS)
 
 logs.configure(settings.log_level, settings.log_format)
-PREPARE = (sys.executable, "-m", "mcp_server.prepare")
+for access in KEPT.told():  # once for all workers, which are forked from this process
+    logs.get("secrets").info("a secret was asked for", **access)
+PREPARE = ("-m", "mcp_server.prepare")
+RELEASE = Path.cwd()  # the folder itself, not the link `current` through which the service names it
+RUNTIME_DIRECTORY = os.environ.get("RUNTIME_DIRECTORY")  # noqa: TID251 -- systemd's, for this process
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 DRAIN_IDLE = 2  # seconds for which a stopping worker still waits for the next request of an idle connection
 
@@ -89,6 +97,8 @@ limit_request_fields = 60
 limit_request_field_size = 16380  # long tokens
 
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- memory: a slow disk must not look like a hung worker
+chdir = str(RELEASE)  # a worker that starts while `current` already names the next release must not load half of it
+pidfile = f"{RUNTIME_DIRECTORY}/gunicorn.pid" if RUNTIME_DIRECTORY else None
 control_socket_disable = True  # it would be made in the home folder, which the service does not have
 accesslog = None  # the application writes its own line for each request
 errorlog = None  # config.logs renders gunicorn's lines
@@ -98,11 +108,10 @@ forwarded_allow_ips = ",".join(settings.trusted_proxies)  # whose X-Forwarded-Pr
 
 def on_starting(server: Any) -> None:
     """Prepare in another process: workers are forked from this one, and psycopg and redis must not be imported unpatched."""
-    status = subprocess.run(PREPARE, check=False).returncode  # noqa: S603 -- a constant
+    status = subprocess.run((sys.executable, *PREPARE), check=False).returncode  # noqa: S603 -- constants
     if status:
         sys.exit(status)
-    folder = os.environ.get("RUNTIME_DIRECTORY") or worker_tmp_dir  # noqa: TID251 -- systemd's, in memory, and emptied by it
-    os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="mcp-gateway-metrics-", dir=folder)  # noqa: TID251 -- prometheus_client looks there
+    os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="mcp-gateway-metrics-", dir=RUNTIME_DIRECTORY or worker_tmp_dir)  # noqa: TID251 -- prometheus_client looks there
     _check_before_reload(server)
 
 
@@ -111,13 +120,43 @@ def _check_before_reload(server: Any) -> None:
 
     def checked() -> None:
         """A broken configuration would end this process, and all workers with it."""
-        check = subprocess.run([*PREPARE, "--check"], check=False, capture_output=True, text=True)  # noqa: S603 -- a constant
+        release = _current_release()
+        python = sys.executable if release == RELEASE else str(release / ".venv/bin/python")
+        check = subprocess.run((python, *PREPARE, "--check"), cwd=release, check=False, capture_output=True, text=True)  # noqa: S603 -- our own
         if check.returncode:
             server.log.error("Reload refused, the old workers go on: %s", " ".join(check.stderr.split()))
-        else:
+        elif release == RELEASE:
             reload()
+        else:
+            _hand_over(server, release)
 
     server.reload = checked
+
+
+def _current_release() -> Path:
+    """The release to which bin/upgrade has pointed `current`; this one where nothing was installed by it."""
+    link = RELEASE.parent.parent / "current"
+    return link.resolve() if RELEASE.parent.name == "releases" and (link / "wsgi.py").is_file() else RELEASE
+
+
+def _hand_over(server: Any, release: Path) -> None:
+    """Start that release beside this one, on the same sockets. When all its workers can answer, they end this one.
+
+    This process has imported the old code and cannot forget it: new workers of its own would be a mixture.
+    """
+    command = [str(release / ".venv/bin/python"), str(release / ".venv/bin/gunicorn"), *server.START_CTX["args"][2:]]
+    server.START_CTX.update({0: command[0], "args": command, "cwd": str(release)})
+    server.log.info("Handing over to %s", release.name)
+    server.reexec()
+
+
+def _take_over(worker: Any) -> None:
+    """End the process that has handed over to ours. systemd hears first whom it watches from now on."""
+    predecessor = int(os.environ.get("GUNICORN_PID", "0"))  # noqa: TID251 -- gunicorn's, between two of its processes
+    if predecessor and worker.age >= worker.cfg.workers:
+        systemd.sd_notify(f"MAINPID={worker.ppid}\nREADY=1", worker.log)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(predecessor, signal.SIGTERM)
 
 
 def pre_request(_worker: Any, _request: Any) -> None:
@@ -132,6 +171,7 @@ def post_worker_init(worker: Any) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)
     if services := _services(worker):
         services.start()
+        _take_over(worker)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

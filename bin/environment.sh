@@ -1,4 +1,5 @@
 # Sourced by bin/serve and bin/test: the virtual environment, and how to speak to the person who started us.
+# shellcheck shell=bash disable=SC2034 # the variables are for those who source this
 
 venv=.venv
 if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' green='' dim='' plain=''; fi

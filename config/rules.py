@@ -23,6 +23,8 @@ def _rules(v: dict[str, Any], *, production: bool) -> list[tuple[bool, str]]:
          "CIMD_ALLOWED_DOMAINS is set, and AUTHORIZATION_MODE is auto: a client that describes itself needs a person who approves it. Unset one."),
         (bool(v["jwt_secret"]) and v["jwt_secret"] == v["dcr_auth_token"],
          "JWT_SECRET and DCR_AUTH_TOKEN are the same: the one who may register could sign tokens."),
+        (bool(v["backup_key"]) and v["backup_key"] in (v["jwt_secret"], v["dcr_auth_token"], v["mcp_api_key"]),
+         "BACKUP_KEY is the same as another secret: whoever knows that one could read the backups."),
         (0 < v["refresh_token_idle_lifetime"] <= v["access_token_lifetime"],
          "REFRESH_TOKEN_IDLE_LIFETIME must be longer than ACCESS_TOKEN_LIFETIME, or 0: a client refreshes when its access token has run out."),
         (v["llm_backend"] == "llama-cpp" and not v["llama_cpp_url"], "LLAMA_CPP_URL is not set, and LLM_BACKEND is llama-cpp."),

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from config import convert
+from config import convert, secret_references
 from config.rules import problems_with
 
 Derive = Any  # a function of the values read so far; mypy cannot express "of the fields above"
@@ -93,6 +93,9 @@ class Settings:
         help="`consent`: a person signs in and approves. `auto`: confidential clients are approved at once, as in the guide.")
     mcp_api_key: str | None = row(
         "MCP_API_KEY", to=convert.secret(16), secret=True, help="An API key accepted at /mcp instead of an OAuth token. Optional.")
+    backup_key: str | None = row(
+        "BACKUP_KEY", to=convert.secret(32), secret=True,
+        help="Encrypts what `flask backup` writes. At least 32 characters, kept away from the machine as well: without it no backup opens.")
     oidc_issuer: str | None = row(
         "OIDC_ISSUER", to=convert.provider_issuer,
         help="The issuer of an OpenID provider with which people sign in too. Register OAUTH_ISSUER/login/oidc/callback there.")
@@ -276,13 +279,15 @@ class Settings:
         return frozenset(self.servicenow_instances + self.extra_origins)
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str], env_file: Path | None = None, *, renew: bool = False) -> Settings:
         """Read and check the settings.
 
-        `env_file` is read too unless `environ` says production; what `environ` has wins.
+        `env_file` is read too unless `environ` says production; what `environ` has wins. Secrets that are in a manager are fetched
+        when this process has not got them; with `renew` in any case.
         Raises ConfigurationError with every problem at once.
         """
         source = _Source(environ, env_file)
+        source.fetch([setting for _, setting in _fields() if setting.secret], renew=renew)
         values: dict[str, Any] = {}
         for field, setting in _fields():
             values[field] = source.read(setting, values)
@@ -302,7 +307,10 @@ def _fields() -> list[tuple[str, Row]]:
 
 
 class _Source:
-    """Where the text of a setting comes from: the environment, NAME_FILE, systemd's credentials, then the .env file."""
+    """Where the text of a setting comes from: the environment, NAME_FILE, systemd's credentials, then the .env file.
+
+    For a secret that text may be a reference, or several with commas between them: then a manager has the value.
+    """
 
     def __init__(self, environ: Mapping[str, str], env_file: Path | None) -> None:
         self.problems: list[str] = []
@@ -310,12 +318,35 @@ class _Source:
         self._given = dict(environ)
         self._credentials = Path(folder) if (folder := environ.get("CREDENTIALS_DIRECTORY")) else None
         self._env_file: Mapping[str, str | None] = {}
+        self._fetched: dict[str, secret_references.Fetched] = {}
         in_production = (environ.get("ENVIRONMENT") or environ.get("NODE_ENV") or "").strip().lower() == "production"
         if env_file is not None and env_file.is_file() and not in_production:
             self._env_file = self._parsed(env_file)
 
+    def fetch(self, secrets: list[Row], *, renew: bool) -> None:
+        """Ask the managers for all that is referred to, at once."""
+        wanted: dict[str, list[str]] = {}
+        for setting in secrets:
+            name, value = self._find(setting)
+            for part in _parts(value):
+                if secret_references.is_reference(part):
+                    wanted.setdefault(part, []).append(name)
+        environ = {name: value for name, value in {**self._env_file, **self._given}.items() if value is not None}
+        self._fetched = secret_references.KEPT.get(wanted, environ, renew=renew)
+
+    def _resolved(self, setting: Row, name: str, value: str) -> str:
+        parts = _parts(value)
+        if not setting.secret or not any(part in self._fetched for part in parts):
+            return value
+        for part in parts:
+            if part in self._fetched and (problem := self._fetched[part].problem):
+                self._refuse(setting, f"{name} is {part}, which could not be fetched: {problem}")
+                return ""
+        return ",".join(self._fetched[part].value if part in self._fetched else part for part in parts)
+
     def read(self, setting: Row, earlier: dict[str, Any]) -> Any:
         name, value = self._find(setting)
+        value = self._resolved(setting, name, value)
         try:
             if value:
                 return setting.convert(value)
@@ -328,7 +359,8 @@ class _Source:
         return () if isinstance(setting.convert, convert.CommaSeparated) else None
 
     def _refuse(self, setting: Row, problem: str) -> None:
-        self.problems.append(problem)
+        if problem not in self.problems:
+            self.problems.append(problem)
         self.refused.update(setting.names)
 
     def _find(self, setting: Row) -> tuple[str, str]:
@@ -361,6 +393,10 @@ class _Source:
         except (OSError, UnicodeDecodeError) as error:
             self.problems.append(f"{env_file.name} cannot be read: {_reason(error)}.")
             return {}
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",")]
 
 
 class _UnreadableError(Exception):

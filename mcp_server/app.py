@@ -14,6 +14,7 @@ from flask_cors import CORS
 from config import logs
 from config.settings import Settings
 from mcp_server.background import every, sweeping, watching
+from mcp_server.backup.backups import Backups
 from mcp_server.building.authorization import build_authorization
 from mcp_server.building.foundations import lay_foundations
 from mcp_server.building.mcp import NOTHING_MORE, More, build_mcp
@@ -101,6 +102,7 @@ def build_services(
         allowed_origins=settings.allowed_origins | {settings.issuer}, local=settings.local,
         mcp_limit=Limit(settings.rate_limit_mcp_max, settings.rate_limit_mcp_window), metrics=base.metrics, calls=calls,
         write_access_line=base.write_access_line,
+        backups=Backups(base.registry, base.state, issuer=settings.issuer, secrets=(settings.jwt_secret, *settings.jwt_secret_previous), clock=clock),
         background=(*beside_authorization, *beside_mcp, every(SWEEP_SECONDS, sweeping(base.state, base.registry, clock)),
                     every(WATCH_SECONDS, watching(stores, lambda: calls.count, base.metrics))))
 

@@ -17,7 +17,10 @@ _CLASSIFIERS = {
     "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "License :: OSI Approved :: Python Software Foundation License": "PSF-2.0",
 }
-_OLDER_WORDS = {"Apache 2.0": "Apache-2.0", "PSFL": "PSF-2.0"}
+_OLDER_WORDS = {
+    "3-Clause BSD License": "BSD-3-Clause", "Apache 2.0": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "BSD": "BSD-2-Clause",
+    "MIT License": "MIT", "PSFL": "PSF-2.0", "Dual License": "",
+}
 _SPDX = re.compile(r"[A-Za-z0-9.()+ -]{2,120}")
 
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-FILES = ("requirements", "requirements-embedded")
+FILES = ("requirements", "requirements-embedded", "requirements-secrets")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 

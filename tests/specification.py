@@ -472,11 +472,14 @@ REQUIREMENTS: dict[str, Requirement] = {
     "F02": Requirement("faults", "Redis hangs: an outage soon, and then at once"),
     "F04": Requirement("faults", "Redis restarted with what it persisted: believed only when it was filled again"),
     "F05": Requirement("faults", "Redis wiped: FLUSHALL: revoked tokens stay dead: the durable copy is the truth; Redis is filled again"),
+    "F08": Requirement("faults", "disk full: writes are 503, ready says read-only, nothing answered is lost; heals when there is room"),
+    "F09": Requirement("faults", "file system remounted read-only: the same; heals after the remount"),
     "F12": Requirement("faults", "connection cut inside an answer: reads are asked once more, a redemption never"),
     "F13": Requirement("faults", 'garbage under our keys: an outage of the store, not "not revoked"'),
     "F14": Requirement("faults", "PostgreSQL stopped: what needs it is 503; it heals after the restart"),
     "F18": Requirement("faults", "default_transaction_read_only=on: writes are an outage, reads work"),
     "F22": Requirement("faults", "store corrupted: refuses to start, names the file, touches nothing, no traceback"),
+    "F23": Requirement("faults", "a SQLite file damaged, deleted or replaced under the server: an outage; a whole one in its place is taken"),
     "F25": Requirement("faults", "SQLite held by another writer: readers go on, writers give up soon"),
     "F28": Requirement("faults", "a worker kill -9: replaced"),
     "F29": Requirement("faults", "SIGTERM with a model call in flight: it is answered, new connections are refused, exit 0"),
@@ -493,6 +496,13 @@ REQUIREMENTS: dict[str, Requirement] = {
     "F50": Requirement("faults", "one refresh token, fifty at once over four workers: exactly one wins without grace; one live branch with it"),
     "F61": Requirement("faults", "JWT_SECRET changed, the previous one named: what was made under it works until it ends, also while it is changed"),
     "F62": Requirement("faults", "a registered_clients.json of the guide's templates: every client can still log in"),
+    # Recovery
+    "REC-001": Requirement("recovery", "a backup of any back end restored into any other: clients, people, keys, grants as they were"),
+    "REC-002": Requirement("recovery", "what was revoked here, in the backup or in the copy alone: stays revoked, and is not brought back"),
+    "REC-003": Requirement("recovery", "a server that is not empty: replaced only with --replace, and saved before"),
+    "REC-004": Requirement("recovery", "a backup of another JWT_SECRET: refused, and says what to set"),
+    "REC-005": Requirement("recovery", "a restore that fails half way: everything as it was"),
+    "REC-006": Requirement("recovery", "the drill of docs/recovery.md: executed as it stands; nobody approves again, what was revoked stays so"),
     # Tasks (2026-07-28, extension io.modelcontextprotocol/tasks)
     "TSK-001": Requirement("Tasks: creation", "a client that declares the extension: resultType task, flat; ttlMs and pollIntervalMs in whole ms"),
     "TSK-002": Requirement("Tasks: creation", "tasks/get right after the handle, before any work: found"),
@@ -506,6 +516,13 @@ REQUIREMENTS: dict[str, Requirement] = {
     "TSK-010": Requirement("Tasks: cancellation", "always acknowledged; a cancelled task stays cancelled, and an ended one as it ended"),
     "TSK-011": Requirement("Tasks: notifications", "taskIds in a filter without the extension: -32021"),
     "TSK-012": Requirement("Tasks: 2026-07-28", "tasks/result, tasks/list: -32601"),
+    # Installing and upgrading
+    "OPS-001": Requirement(
+        "operations", "install: twice is the same; what a half-finished run left is mended; a dry run tells each step and changes nothing"),
+    "OPS-002": Requirement("operations", "upgrade under load: no request lost; the new main process is told to systemd"),
+    "OPS-003": Requirement("operations", "upgrade to a version that does not become ready: the old one serves again by itself"),
+    "OPS-004": Requirement("operations", "behind nginx as shipped: events are not held back, the caller is who nginx sees"),
+    "OPS-005": Requirement("operations", "the connection guide has the form values word for word, and only error texts that the server says"),
 }
 
 LATER: dict[str, str] = {

@@ -69,6 +69,11 @@ def record(action: str, **details: Any) -> None:
     services().audit.record("operator", action, "success", **by(), **details)
 
 
+def record_failure(action: str, **details: Any) -> None:
+    """The same, of what came to nothing."""
+    services().audit.record("operator", action, "failure", **by(), **details)
+
+
 def by() -> dict[str, str]:
     """Who gives the command: an account of this machine."""
     try:

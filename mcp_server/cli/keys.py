@@ -14,6 +14,9 @@ from mcp_server.oauth.models import SigningKey
 
 NOT_USED = "JWT_ALGORITHM is HS256: no key of this list signs until it is ES256."
 
+KEPT_OUT = 400 * 86400
+"""Seconds for which no backup that is restored brings a removed key back: longer than anybody keeps one."""
+
 keys = Group("keys", help="List, rotate and remove the keys that sign access tokens (JWT_ALGORITHM=ES256).")
 
 
@@ -53,6 +56,7 @@ def remove(kid: str) -> None:
         raise click.ClickException("No other key could sign then. First make one: flask keys rotate")
     if not built.key_records.remove(kid):
         raise click.ClickException(f"There is no key {kid!r} any more.")
+    built.revocations.revoke((f"key:{kid}",), built.clock() + KEPT_OUT)
     record("signing_key_removed", kid=kid)
     remark(f"The key {plain(kid)} is removed. What it signed is refused within seconds.")
 

@@ -13,6 +13,7 @@ from mcp_server.cli.output import as_json, print_json, remark
 MEANINGS = {
     "JWT_SECRET": "signs access tokens",
     "DCR_AUTH_TOKEN": "what a ServiceNow admin types to register a client",
+    "BACKUP_KEY": "encrypts what flask backup writes; keep a copy of it, and of JWT_SECRET, away from this machine",
     "MCP_API_KEY": "opens /mcp without OAuth; leave it out if nobody needs that",
 }
 
@@ -23,7 +24,7 @@ secrets = Group("secrets", help="Make random values for the settings.")
 @click.option("--env", "bare", is_flag=True, help="Print the lines alone, to be added to an environment file.")
 @as_json
 def generate(*, bare: bool, as_json: bool) -> None:
-    """Print new values for JWT_SECRET, DCR_AUTH_TOKEN and MCP_API_KEY.
+    """Print new values for JWT_SECRET, DCR_AUTH_TOKEN, BACKUP_KEY and MCP_API_KEY.
 
     Nothing is stored or changed. Works without any configuration.
     """

@@ -16,7 +16,7 @@ from mcp_server.errors import ModelError
 from mcp_server.llm.ports import Embedder, LanguageModel, Message, ModelStatus, Prompt
 
 FOLLOW_SECONDS = 10.0
-RUN_SECONDS = 60.0
+RUN_SECONDS = 30.0
 STATUS_SECONDS = 5.0
 AGAIN_SECONDS = 60.0
 """Between two runs while the model is there and something else is wrong."""

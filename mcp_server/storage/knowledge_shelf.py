@@ -163,11 +163,9 @@ class Shelf:
         kept = min(most, len(rows))
         best = np.argpartition(-scores, kept - 1)[:kept]
         best = best[np.lexsort((best, -scores[best]))]
-        return [self._match(int(rows[place]), float(scores[place])) for place in best]
-
-    def _match(self, row: int, score: float) -> Match:
-        key = int(self._of_passages[row])
-        return Match(key, row - int(np.searchsorted(self._of_passages, key)), score)
+        keys = self._of_passages[rows[best]]
+        passages = rows[best] - np.searchsorted(self._of_passages, keys)  # of one type: else all of it is copied, by a thread that stops the others
+        return [Match(*found) for found in zip(keys.tolist(), passages.tolist(), scores[best].tolist(), strict=True)]
 
     def _dense(self, query: Any, look_at_the_time: Callable[[], None]) -> Any:
         scores = np.empty(len(self._of_passages), dtype="<f4")

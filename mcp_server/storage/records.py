@@ -17,6 +17,15 @@ SLOWER_BY = 5
 R = TypeVar("R", AuthorizationCode, DeviceAuthorization, Grant, RefreshToken)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeptRefreshToken:
+    """A refresh token with all that a store has of it; `successor` is a digest too."""
+
+    digest: str
+    token: RefreshToken
+    successor: str | None
+
+
 def dump(record: AuthorizationCode | DeviceAuthorization | Grant | RefreshToken) -> bytes:
     return orjson.dumps(record)
 

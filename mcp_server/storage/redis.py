@@ -22,6 +22,7 @@ Every key starts with the prefix and runs out by itself:
     tasks-of:{owner}                    sorted set: a caller's unfinished tasks, by when they expire; until the last of them has
     model-slots                         sorted set: calls that run at the model, by when their lease runs out; until the last of them has
     model-waiting                       sorted set: calls that wait for a slot, by when they count as gone; until the last of them has
+    probe                               string, when somebody last asked whether Redis takes writes; a minute
 
 Redis must not evict (`maxmemory-policy noeviction`): an evicted revocation would be one that nobody knows of. When
 Redis is restarted or another one takes its place, the copy of the revocations counts as lost, even if it was persisted:
@@ -30,7 +31,6 @@ what was written last may be missing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -44,9 +44,12 @@ from mcp_server.storage.redis_connections import RedisConnections
 from mcp_server.storage.redis_conversations import RedisChats, RedisJournals, RedisListings, RedisSessions
 from mcp_server.storage.redis_facts import facts_of
 from mcp_server.storage.redis_model_slots import RedisModelSlots
+from mcp_server.storage.redis_records import time_of, token_fields, ttl
+from mcp_server.storage.redis_snapshot import RedisSnapshot
 from mcp_server.storage.redis_tasks import RedisTasks
 
 COMPLETE_FOR = 86400
+PROBE_KEPT = 60
 PUT_AT_ONCE = 500
 DEVICE_FIELDS = ("record", "interval", "approved", "subject", "grant_id", "claimed")
 
@@ -59,6 +62,7 @@ class RedisState:
 
     def __init__(self, url: str, prefix: str = "mcp:", *, clock: Clock = wall_clock, elapsed: Elapsed = elapsed) -> None:
         self._connections = RedisConnections(url, elapsed)
+        self._probe = f"{prefix}probe"
         self.grants = RedisGrants(self._connections, prefix, clock)
         self.codes = RedisAuthorizationCodes(self._connections, prefix, clock)
         self.devices = RedisDeviceAuthorizations(self._connections, prefix, clock)
@@ -71,6 +75,7 @@ class RedisState:
         self.chats = RedisChats(self._connections, prefix)
         self.tasks = RedisTasks(self._connections, prefix)
         self.model_slots = RedisModelSlots(self._connections, prefix)
+        self.snapshot = RedisSnapshot(self._connections, url, prefix)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
@@ -79,6 +84,10 @@ class RedisState:
     def facts(self) -> dict[str, str]:
         """Raises StoreUnavailable."""
         return facts_of(self._connections)
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when Redis takes nothing: it is a replica, its memory is full, or it cannot save."""
+        self._connections.call("SET", self._probe, now, "PX", PROBE_KEPT * 1000, repeatable=True)
 
     def sweep(self, now: float) -> int:  # noqa: ARG002 - as SqliteState has it
         """Nothing to do: keys run out by themselves."""
@@ -94,7 +103,7 @@ class RedisGrants:
 
     def add(self, grant: Grant) -> None:
         keys, now = [self._prefix + grant.grant_id, self._of + grant.subject], self._clock()
-        arguments = (dump(grant), _ttl(grant.expires_at, now), grant.grant_id, grant.expires_at, now)
+        arguments = (dump(grant), ttl(grant.expires_at, now), grant.grant_id, grant.expires_at, now)
         self._redis.run(scripts.ADD_GRANT, keys, arguments, repeatable=True)
 
     def find(self, grant_id: str, now: float) -> Grant | None:
@@ -125,7 +134,7 @@ class RedisAuthorizationCodes:
 
     def add(self, code_digest: str, code: AuthorizationCode) -> None:
         fields = ("record", dump(code), "expires_at", code.expires_at, "claimed", int(code.claimed))
-        self._redis.run(scripts.ADD_CODE, [self._prefix + code_digest], (_ttl(code.expires_at, self._clock()), *fields), repeatable=True)
+        self._redis.run(scripts.ADD_CODE, [self._prefix + code_digest], (ttl(code.expires_at, self._clock()), *fields), repeatable=True)
 
     def find(self, code_digest: str, now: float) -> AuthorizationCode | None:
         record, claimed = self._redis.call("HMGET", self._prefix + code_digest, "record", "claimed", repeatable=True)
@@ -142,7 +151,7 @@ class RedisDeviceAuthorizations:
 
     def add(self, device_code_digest: str, user_code_digest: str, device: DeviceAuthorization, now: float) -> bool:
         keys = [self._prefix + device_code_digest, self._user_codes + user_code_digest]
-        arguments = (now, self._prefix, device_code_digest, _ttl(device.expires_at, self._clock()), _ttl(device.codes_expire_at, self._clock()))
+        arguments = (now, self._prefix, device_code_digest, ttl(device.expires_at, self._clock()), ttl(device.codes_expire_at, self._clock()))
         fields = (name_or_value for field in _device_fields(device).items() for name_or_value in field)
         return bool(self._redis.run(scripts.ADD_DEVICE, keys, (*arguments, *fields), repeatable=True))
 
@@ -173,19 +182,19 @@ class RedisRefreshTokens:
         self._redis, self._prefix, self._clock = connections, f"{prefix}refresh:", clock
 
     def add(self, token_digest: str, token: RefreshToken) -> None:
-        fields = (name_or_value for field in _fields(token).items() for name_or_value in field)
-        self._redis.run(scripts.ADD_RECORD, [self._prefix + token_digest], (_ttl(token.expires_at, self._clock()), *fields), repeatable=True)
+        fields = (name_or_value for field in token_fields(token).items() for name_or_value in field)
+        self._redis.run(scripts.ADD_RECORD, [self._prefix + token_digest], (ttl(token.expires_at, self._clock()), *fields), repeatable=True)
 
     def find(self, token_digest: str, now: float) -> RefreshToken | None:
         record, rotated_at, dead = self._redis.call("HMGET", self._prefix + token_digest, "record", "rotated_at", "dead", repeatable=True)
         if record is None:
             return None
-        return unexpired(load(RefreshToken, record, rotated_at=_time(rotated_at), dead=dead == b"1"), now)
+        return unexpired(load(RefreshToken, record, rotated_at=time_of(rotated_at), dead=dead == b"1"), now)
 
     def rotate(self, token_digest: str, successor_digest: str, successor: RefreshToken, *, now: float, grace: float) -> Rotation:
         """Sent once: an answer that was lost on the way is StoreUnavailable, and the token may be used up."""
         keys = [self._prefix + token_digest, self._prefix + successor_digest]
-        arguments = (now, grace, self._prefix, successor_digest, *_fields(successor).values(), _ttl(successor.expires_at, now))
+        arguments = (now, grace, self._prefix, successor_digest, *token_fields(successor).values(), ttl(successor.expires_at, now))
         return Rotation(self._redis.run(scripts.ROTATE, keys, arguments, repeatable=False).decode())
 
 
@@ -197,11 +206,11 @@ class RedisSingleUse:
         """Also False when `until` has passed: there is no time in which it could be the first."""
         if until <= now:
             return False
-        return bool(self._redis.run(scripts.CLAIM_ONCE, [self._prefix + single_use_id], (now, until, _ttl(until, now)), repeatable=False))
+        return bool(self._redis.run(scripts.CLAIM_ONCE, [self._prefix + single_use_id], (now, until, ttl(until, now)), repeatable=False))
 
     def settle(self, question: str, answer: str, until: float, now: float) -> tuple[str, float]:
         """May be sent again: who was first stays so."""
-        settled, answered_at = self._redis.run(scripts.SETTLE, [self._answers + question], (now, until, _ttl(until, now), answer), repeatable=True)
+        settled, answered_at = self._redis.run(scripts.SETTLE, [self._answers + question], (now, until, ttl(until, now), answer), repeatable=True)
         try:
             return settled.decode(), float(answered_at)
         except ValueError as error:
@@ -221,7 +230,7 @@ class RedisRevocationCopy:
         for start in range(0, len(in_force), PUT_AT_ONCE):
             batch = in_force[start : start + PUT_AT_ONCE]
             keys = [self._prefix + revocation.revoked_id for revocation in batch]
-            arguments = [argument for revocation in batch for argument in (revocation.until, _ttl(revocation.until, now))]
+            arguments = [argument for revocation in batch for argument in (revocation.until, ttl(revocation.until, now))]
             run_id = self._redis.run(scripts.PUT_REVOCATIONS, keys, arguments, repeatable=True)
             self._put_into = self._put_into or run_id
 
@@ -250,11 +259,6 @@ def _newest_first(grants: Iterable[Grant]) -> list[Grant]:
     return sorted(grants, key=lambda grant: (-grant.created_at, grant.grant_id))
 
 
-def _fields(token: RefreshToken) -> dict[str, Any]:
-    rotated_at = "" if token.rotated_at is None else token.rotated_at
-    return {"record": dump(token), "expires_at": token.expires_at, "rotated_at": rotated_at, "dead": int(token.dead)}
-
-
 def _device_fields(device: DeviceAuthorization) -> dict[str, Any]:
     approved = "" if device.approved is None else int(device.approved)
     return {"record": dump(device), "codes_expire_at": device.codes_expire_at, "interval": device.interval, "approved": approved,
@@ -272,15 +276,3 @@ def _device(fields: Sequence[bytes | None] | None) -> DeviceAuthorization | None
     except ValueError as error:
         raise StoreUnavailable(detail=f"A stored device authorization cannot be read: {error}") from error
     return load(DeviceAuthorization, record, **changed)
-
-
-def _ttl(until: float, now: float) -> int:
-    """Milliseconds. A second more than needed, because the time is compared when a record is read."""
-    return max(1, math.ceil((until - now + 1) * 1000))
-
-
-def _time(text: bytes) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError as error:
-        raise StoreUnavailable(detail=f"A stored time cannot be read: {error}") from error

@@ -204,6 +204,23 @@ return found
 """)
 """keys; → values"""
 
+CHAINS = Script("""
+local found, seen, waiting, i = {}, {}, {}, 1
+for each, key in ipairs(KEYS) do waiting[each] = key end
+while waiting[i] do
+    local key = waiting[i]
+    if not seen[key] then
+        seen[key] = true
+        local token = redis.call('HMGET', key, 'record', 'rotated_at', 'dead', 'successor')
+        found[#found + 1] = {key, token}
+        if ARGV[2] == '1' and token[4] then waiting[#waiting + 1] = ARGV[1] .. token[4] end
+    end
+    i = i + 1
+end
+return found
+""")
+"""tokens; prefix of token keys, 1 to add their successors → key and fields of each"""
+
 APPEND = Script("""
 local time = redis.call('TIME')
 local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]

@@ -6,6 +6,7 @@ What a method of this file has returned from survives a crash. The tables are ma
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,11 +16,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mcp_server.oauth.models import Client, InitialAccessToken, Revocation, SigningKey, User
 from mcp_server.storage import registry_tables as tables
 from mcp_server.storage.database import Database
+from mcp_server.storage.registry_snapshot import REVOCATIONS_LOCK, RegistrySnapshot
 
-_REVOCATIONS_LOCK = 0x6D63705F7265766F
-"""PostgreSQL's number for: somebody records revocations."""
 _SIGNING_KEYS_LOCK = 0x6D63705F6B657973
-"""The same for: somebody adds a signing key."""
+"""PostgreSQL's number for: somebody adds a signing key."""
 
 
 class Registry:
@@ -33,11 +33,19 @@ class Registry:
         self.signing_keys = SigningKeys(self._database)
         self.imports = Imports(self._database)
         self.revocations = Revocations(self._database)
+        self.snapshot = RegistrySnapshot(database_url)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the database does not answer."""
         with self._database.reading() as connection:
             connection.execute(select(1))
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when the database takes nothing: its disk is full, or it may only be read. Leaves nothing behind."""
+        probe = f"probe {uuid.uuid4()}"
+        with self._database.writing() as connection:
+            connection.execute(insert(tables.imports).values(content_digest=probe, imported_at=now))
+            connection.execute(delete(tables.imports).where(tables.imports.c.content_digest == probe))
 
     def close(self) -> None:
         self._database.close()
@@ -233,7 +241,7 @@ class Revocations:
             if self._database.postgresql:
                 # Numbers are given out before the commit. Without taking turns a lower one could be committed after a
                 # higher one was read, and whoever reads on from the higher one would never see it.
-                connection.execute(select(func.pg_advisory_xact_lock(_REVOCATIONS_LOCK)))
+                connection.execute(select(func.pg_advisory_xact_lock(REVOCATIONS_LOCK)))
             connection.execute(insert(tables.revocations), rows)
 
     def any_revoked(self, revoked_ids: Sequence[str], now: float) -> bool:

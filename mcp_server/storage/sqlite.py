@@ -17,7 +17,10 @@ from mcp_server.storage.sqlite_conversations import SqliteChats, SqliteJournals,
 from mcp_server.storage.sqlite_file import SqliteFile
 from mcp_server.storage.sqlite_model_slots import SqliteModelSlots
 from mcp_server.storage.sqlite_schema import SCHEMA, SUBJECT, SWEPT, SWEPT_AT_ONCE
+from mcp_server.storage.sqlite_snapshot import SqliteSnapshot
 from mcp_server.storage.sqlite_tasks import SqliteTasks
+
+PROBE_KEPT = 60
 
 
 class SqliteState:
@@ -37,10 +40,15 @@ class SqliteState:
         self.chats = SqliteChats(self._file)
         self.tasks = SqliteTasks(self._file)
         self.model_slots = SqliteModelSlots(self._file)
+        self.snapshot = SqliteSnapshot(self._file)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the file cannot be read."""
         self._file.run("SELECT count(*) FROM revocations_complete")
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when the file takes nothing: its disk is full, or it may only be read."""
+        self._file.run("INSERT INTO hits VALUES ('probe', ?, 1) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at", (now + PROBE_KEPT,))
 
     def sweep(self, now: float) -> int:
         """Delete what has expired, at most 500 rows a table so that nobody waits long. How many it were."""

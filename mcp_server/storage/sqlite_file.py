@@ -6,17 +6,35 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from mcp_server.clock import elapsed
 from mcp_server.concurrency import native_lock
 from mcp_server.errors import StoreUnavailable
 
 BUSY_TIMEOUT = 2.0
 """Seconds; short, because who waits for the lock stops every greenlet of the worker."""
 
+LOOK_EVERY = 1.0
+"""Seconds after which a process looks whether its file is still the one at the path."""
+
+_REOPEN_AFTER = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB})
+_PRIMARY = 0xFF
+
 _creating = threading.Lock()
+
+
+def must_reopen(error: BaseException | None) -> bool:
+    """Whether a connection keeps what is wrong with it: a file that was damaged, replaced, or once opened read-only."""
+    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", None) or 0) & _PRIMARY in _REOPEN_AFTER
+
+
+def identity(path: Path | str) -> tuple[int, int]:
+    """Which file is at the path. Raises FileNotFoundError."""
+    found = os.stat(path)  # noqa: PTH116 -- half as long as Path.stat
+    return found.st_dev, found.st_ino
 
 
 def make_private(path: Path) -> None:
@@ -66,6 +84,7 @@ class SqliteFile:
             with process.lock:
                 return process.connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
+            self._drop_if_spoiled(process, error)
             raise self._unavailable(error) from error
 
     @contextmanager
@@ -80,6 +99,18 @@ class SqliteFile:
             with process.lock:
                 yield from _all_or_nothing(process.connection)
         except sqlite3.Error as error:
+            self._drop_if_spoiled(process, error)
+            raise self._unavailable(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The file as it is now, on a connection of its own, which holds up no writer."""
+        self._opened()  # so that the tables are there
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT)) as connection:
+                connection.execute("BEGIN")
+                yield connection
+        except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
     def close(self) -> None:
@@ -90,8 +121,23 @@ class SqliteFile:
     def _opened(self) -> _Process:
         process = self._process
         if process is None or process.pid != os.getpid():
-            process = self._open()
+            return self._open()
+        if (now := elapsed()) >= process.look_at:
+            process.look_at = now + LOOK_EVERY
+            if not process.is_at(self.path):  # deleted, or another one put in its place: what is written here would be lost
+                self._drop(process)
+                return self._open()
         return process
+
+    def _drop_if_spoiled(self, process: _Process, error: sqlite3.Error) -> None:
+        if must_reopen(error):
+            self._drop(process)
+
+    def _drop(self, process: _Process) -> None:
+        if self._process is process:
+            self._process = None
+        with process.lock:
+            process.connection.close()
 
     def _open(self) -> _Process:
         if self._process:
@@ -114,6 +160,8 @@ class _Process:
     def __init__(self, path: Path, schema: Sequence[str]) -> None:
         self.pid = os.getpid()
         self.lock = native_lock()
+        self.look_at = elapsed() + LOOK_EVERY
+        self._identity = identity(path)
         self.connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False)
         try:
             use_wal(self.connection)
@@ -123,6 +171,12 @@ class _Process:
         except sqlite3.Error:
             self.connection.close()
             raise
+
+    def is_at(self, path: Path) -> bool:
+        try:
+            return identity(path) == self._identity
+        except FileNotFoundError:
+            return False
 
 
 def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:

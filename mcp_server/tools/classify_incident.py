@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
@@ -92,9 +92,11 @@ class ClassifyIncident(Tool):
     annotations: ClassVar[Mapping[str, bool]] = READS
     as_task = "optional"
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, observe: Callable[[Evidence], None] | None = None) -> None:
+        """`observe` is shown what each decision rests on: an evaluation measures the opinions one by one."""
         self._parts = parts
         self._gatherer = Gatherer(parts)
+        self._observe = observe
 
     def run(self, call: CallContext, *, short_description: str, description: str, categories: list[str] | None = None) -> dict[str, Any]:
         offered = self._offered(categories)
@@ -109,6 +111,8 @@ class ClassifyIncident(Tool):
         evidence = Evidence(
             (*(category.id for category in offered), UNKNOWN), UNKNOWN, probabilities, stated[0].id if stated else None, seen.neighbours,
             seen.similarities, inquiry.flagged)
+        if self._observe is not None:
+            self._observe(evidence)
         decision = decide(evidence, self._parts.parameters)
         if decision is None:
             raise ToolError(inquiry.facts["problem"])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response
 
 from mcp_server import __version__
+from mcp_server.clock import elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import StoreUnavailable
 from mcp_server.web.error_handlers import as_json
@@ -15,14 +16,15 @@ from mcp_server.web.services import Store, services
 bp = Blueprint("health", __name__)
 
 MODEL_SECONDS = 2.0
+PROBE_SECONDS = 1.0
 
 
 @bp.get("/health")
 def health() -> Response:
     """200 while it can serve. One store is enough for calls with a token, and without the model the tools say so themselves."""
     found = {**_stores(), "model": _model()}
-    serving = "up" in (found["state"], found["registry"])
-    status = "unhealthy" if not serving else "degraded" if "down" in found.values() else "healthy"
+    serving = {found["state"], found["registry"]} != {"down"}
+    status = "unhealthy" if not serving else "healthy" if set(found.values()) == {"up"} else "degraded"
     return _answer(status, found, 200 if serving else 503)
 
 
@@ -39,7 +41,7 @@ def ready() -> Response:
     What the last self-test found wrong with the model is told, and takes no instance out of service: all of them share the model.
     """
     found, test = _stores(), services().self_test
-    complete = "down" not in found.values()
+    complete = set(found.values()) == {"up"}
     found["model"] = "checking" if test.model_works is None else "up" if test.model_works else "down"
     problems = [f"{step.said} {step.next_step}" for step in test.steps if not step.ok]
     return _answer("ready" if complete else "not ready", found, 200 if complete else 503, problems)
@@ -53,14 +55,29 @@ def _answer(status: str, found: dict[str, str], code: int, problems: list[str] |
 
 def _stores() -> dict[str, str]:
     built = services()
-    return {"state": _ping(built.state), "registry": _ping(built.registry)}
+    return {"state": _probed("state", built.state), "registry": _probed("registry", built.registry)}
 
 
-def _ping(store: Store) -> str:
+def _probed(name: str, store: Store) -> str:
+    """Written to at most once in PROBE_SECONDS, however often anybody asks."""
+    known, now = services().probed, elapsed()
+    asked_at, found = known.get(name, (-PROBE_SECONDS, ""))
+    if now - asked_at >= PROBE_SECONDS:
+        found = _probe(store)
+        known[name] = (now, found)
+    return found
+
+
+def _probe(store: Store) -> str:
+    """`read-only`: it answers and takes nothing. A full disk looks so, a file system or a database that may only be read, a Redis out of memory."""
     try:
         store.ping()
     except StoreUnavailable:
         return "down"
+    try:
+        store.write(services().clock())
+    except StoreUnavailable:
+        return "read-only"
     return "up"
 
 

@@ -10,6 +10,7 @@ from flask import current_app
 
 from config.settings import Settings
 from mcp_server.audit import Audit
+from mcp_server.backup.backups import Backups
 from mcp_server.clock import Clock
 from mcp_server.knowledge.base import KnowledgeBase
 from mcp_server.llm.ports import Embedder, LanguageModel
@@ -47,6 +48,9 @@ class Store(Protocol):
 
     def ping(self) -> None:
         """Raises StoreUnavailable."""
+
+    def write(self, now: float) -> None:
+        """Raises StoreUnavailable when it can be read at most."""
 
     def close(self) -> None: ...
 
@@ -112,7 +116,9 @@ class Services(AuthorizationServices, McpServices):
     metrics: Metrics
     calls: RunningCalls
     write_access_line: Callable[[dict[str, Any]], None]
+    backups: Backups
     background: tuple[Callable[[], Callable[[], None]], ...] = ()
+    probed: dict[str, tuple[float, str]] = field(default_factory=dict)  # the health page's, kept for a moment
     stops: list[Callable[[], None]] = field(default_factory=list)
 
     def start(self) -> None:

@@ -45,7 +45,7 @@ def test_a_refused_configuration_ends_a_command_with_every_problem_and_status_78
 
 def test_secrets_can_be_generated_without_a_configuration_and_are_accepted(flask):
     lines = dict(line.split("=", 1) for line in flask("secrets", "generate", "--env").stdout.splitlines())
-    assert list(lines) == ["JWT_SECRET", "DCR_AUTH_TOKEN", "MCP_API_KEY"]
+    assert list(lines) == ["JWT_SECRET", "DCR_AUTH_TOKEN", "BACKUP_KEY", "MCP_API_KEY"]
     assert Settings.from_environ(lines).jwt_secret == lines["JWT_SECRET"]
 
 

@@ -9,7 +9,7 @@ from mcp_server.errors import KnowledgeRefused, StoreUnavailable, TooBusy
 from mcp_server.knowledge.access import Policy
 from mcp_server.knowledge.documents import ANYBODY, OPERATOR, Reader, Restriction
 from mcp_server.knowledge.ports import VectorModel, Where
-from mcp_server.storage import knowledge_postgresql
+from mcp_server.storage import knowledge_postgresql, knowledge_postgresql_view, knowledge_shelf
 from tests.knowledge_base import NOW, Library, WordEmbedder, article, library, vector_postgres
 
 __all__ = ["library", "vector_postgres"]
@@ -114,7 +114,7 @@ def test_what_a_reader_may_not_read_is_not_found_by_any_means(library, embedder)
 @pytest.mark.parametrize("many", [1, 300])
 def test_what_may_not_be_read_takes_no_place_from_what_may(library, many, monkeypatch):
     """The mask lies before the cut: hidden documents that fit better do not crowd out the one that may be read."""
-    monkeypatch.setattr(knowledge_postgresql, "HNSW_FROM", 100)
+    monkeypatch.setattr(knowledge_postgresql_view, "HNSW_FROM", 100)
     embedder = WordEmbedder()
     hidden = [article(f"KB1{number:03}", "vpn vpn vpn", "vpn vpn", restriction=SECRET) for number in range(many)]
     library.build(*hidden, article("KB2", "the vpn and other things", "vpn printer mail phone"), embedder=embedder, policy=MAPPED)
@@ -138,6 +138,13 @@ def test_what_has_expired_or_is_not_valid_yet_is_not_found(library, embedder):
     library.now = NOW + 10
     assert numbers(search(knowledge, "vpn")) == ["KB2"]
     assert knowledge.find("article", "KB1") is None
+
+
+def test_words_that_stand_everywhere_are_left_out_of_a_question_that_has_others(library, monkeypatch):
+    monkeypatch.setattr(knowledge_shelf, "LEAST_COMMON", 3)
+    library.build(*(article(f"KB{number:02}", f"vpn connections {number}") for number in range(39)), article("KB99", "certificate of the vpn"))
+    assert numbers(search(library.knowing(), "vpn connection certificate")) == ["KB99"]
+    assert len(numbers(search(library.knowing(), "vpn connection"))) == 5
 
 
 @pytest.mark.parametrize("embedder", [None, WordEmbedder()])

@@ -92,7 +92,7 @@ def test_a_database_that_a_newer_release_has_migrated_is_left_as_it_is(empty_url
 
 
 def test_clients_of_before_count_as_used_when_their_tables_are_brought_up_to_date(empty_url):
-    database = Database(empty_url)
+    database = Database(empty_url, create=True)
     with database.writing() as connection:
         command.upgrade(migrations._config(connection), "0001")
         connection.execute(sa.text(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.running import COMMAND, ROOT
 
-PREFIX = "/opt/mcp-server"
+PREFIX = "/opt/mcp-server/current"
 MOST_EXPOSED = 20  # of 100: systemd-analyze says 1.2 as 12
 
 
@@ -54,6 +54,11 @@ def test_a_stop_has_more_time_than_the_longest_call_in_flight(unit, program):
     assert int(unit["TimeoutStopSec"][0]) > longest
     assert int(program["stopwaitsecs"]) > longest
     assert (unit["KillMode"], program["stopsignal"]) == (["mixed"], "TERM")
+
+
+def test_systemd_hears_of_a_new_main_process_from_that_process(unit):
+    assert (unit["Type"], unit["NotifyAccess"]) == (["notify"], ["all"])
+    assert unit["RuntimeDirectory"] == ["mcp-server"]  # gunicorn.conf.py puts its pid there
 
 
 def test_secrets_reach_the_service_as_files_alone(unit, program):

@@ -23,8 +23,8 @@ HEADERS = {
 
 @pytest.fixture
 def model(ollama):
+    """It hangs once the gateway has tested it."""
     ollama.loaded.add("tiny:latest")
-    ollama.fault = "hang midstream"
     return ollama
 
 
@@ -32,8 +32,7 @@ def model(ollama):
 def one_worker(gateway, model):
     gateway.configured(OLLAMA_API_URL=model.url, LLM_BACKEND="ollama", WEB_CONCURRENCY=1)
     gateway.started()
-    until(gateway.has_tested_its_model, "the self-test is over")
-    return gateway
+    return _tested(gateway, model)
 
 
 @pytest.fixture
@@ -45,7 +44,12 @@ def four_workers(gateway, model, redis_url):
     gateway.start()
     until(lambda: len(gateway.workers()) == 4, "all workers are there", seconds=120)
     until(gateway.is_up, "they answer", seconds=120)
+    return _tested(gateway, model)
+
+
+def _tested(gateway, model):
     until(gateway.has_tested_its_model, "the self-test is over")
+    model.fault = "hang midstream"
     return gateway
 
 
@@ -96,12 +100,9 @@ def holders(inodes, pids):
 
 
 def runner(gateway, model):
-    """The worker that waits for the model; others may just be looking whether it is there."""
-    def alone():
-        found = holders(sockets(int(model.url.rpartition(":")[2]), of="remote"), gateway.workers())
-        return found.pop() if len(found) == 1 else None
-
-    return until(alone, "one worker waits for the model")
+    """The worker that waits for the model's answer; the others keep connections to it too."""
+    [pid] = holders(sockets(model.answers_to, of="local"), gateway.workers())
+    return pid
 
 
 def test_every_worker_knows_a_task_and_another_completes_it_when_its_own_was_killed(four_workers, model):

@@ -49,6 +49,7 @@ EXPORTS = {
     "export.json": json.dumps({"records": [ROW]}),
     "kb_knowledge.json": json.dumps({"result": [{name: {"value": value, "display_value": value} for name, value in ROW.items()}]}),
     "list.json": json.dumps([ROW]),
+    "kb_knowledge.jsonl": f"{json.dumps(ROW)}\n\n",
     "kb_knowledge.csv": as_csv(ROW),
     "semicolons.csv": "sep=;\r\n" + as_csv(ROW, delimiter=";"),
     "tabs.csv": as_csv(ROW, delimiter="\t"),
@@ -125,7 +126,8 @@ def test_an_export_without_a_column_of_readers_does_not_say_who_may_read(read, n
 
 @pytest.mark.parametrize(("name", "content", "what"), [
     ("kb_knowledge.json", "{", "is not JSON"), ("kb_knowledge.json", '{"a": 1}', "no export"), ("kb_knowledge.json", "3", "no export"),
-    ("kb_knowledge.json", b"\x81\x8d{", "is not JSON"),
+    ("kb_knowledge.json", b"\x81\x8d{", "is not JSON"), ("kb_knowledge.jsonl", "{", "it is not JSON"),
+    ("kb_knowledge.jsonl", "[1]", "it is not an object"),
     ("kb_knowledge.csv", "a,b\n1,2\n", "first line must name"), ("kb_knowledge.csv", as_csv(ROW) + "one,two\n", "it has 2 cells"),
     ("kb_knowledge.csv", "short_description\n" + "x" * (16 * 1024 * 1024 + 1), "field larger"),
     ("kb_knowledge.xml", "<unload><kb_knowledge>", "not XML from here"), ("kb_knowledge.xml", "", "not XML from here"),

@@ -50,6 +50,7 @@ class OllamaWire:
         self.loading: set[str] = set()
         self.requests: list[dict[str, Any]] = []
         self.answering = 0
+        self.answers_to = 0  # the port of the one who asked last
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -187,6 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _counted(self):
         with self.wire.lock:
             self.wire.answering += 1
+            self.wire.answers_to = self.client_address[1]
         try:
             yield
         finally:

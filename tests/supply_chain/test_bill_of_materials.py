@@ -9,11 +9,11 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from supply_chain.licences import licence_of, refused
-from supply_chain.locked import ROOT, locked
+from supply_chain.locked import FILES, ROOT, locked
 from supply_chain.sbom import bill
 
 
-@pytest.mark.parametrize("file", ["requirements", "requirements-embedded"])
+@pytest.mark.parametrize("file", FILES)
 def test_every_package_has_a_licence_that_may_be_used(file):
     found = {package.name: licence_of(package.name) for package in locked(file) if package.applies}
     assert {name: licence for name, licence in found.items() if refused(licence)} == {}

@@ -16,7 +16,7 @@ from supply_chain.locked import FILES, ROOT, locked, required
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_lock_has_the_versions_that_the_requirements_name(file):
-    versions = {package.name: package.version for package in locked(file)}
+    versions = {package.name: package.version for package in locked(file) if package.applies}
     asked = {canonicalize_name(requirement.name): str(requirement.specifier) for requirement in required(file)}
     assert {name: f"=={versions.get(name)}" for name in asked} == asked, "Run bin/lock."
 
@@ -26,10 +26,10 @@ def test_every_locked_package_has_the_hashes_of_its_files(file):
     assert [package.name for package in locked(file) if not package.hashes] == []
 
 
-def test_both_locks_have_the_same_version_of_what_is_in_both():
-    production = {package.name: package.version for package in locked("requirements")}
-    assert {package.name: package.version for package in locked("requirements-embedded") if package.name in production} == {
-        package.name: production[package.name] for package in locked("requirements-embedded") if package.name in production}
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_in_two_locks_is_the_same_version_in_both(file):
+    production = {package.name: package.version for package in locked("requirements") if package.applies}
+    assert [package for package in locked(file) if package.applies and package.version != production.get(package.name, package.version)] == []
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -57,6 +57,10 @@ def test_an_installation_takes_the_lock_with_its_hashes():
     said = (ROOT / "bin/environment.sh").read_text()
     assert re.search(r"--require-hashes -r \"\$\{1%\.txt\}\.lock\"", said)
     assert "install_requirements requirements.txt" in (ROOT / "bin/serve").read_text()
+    for file in ("bin/upgrade", "deploy/Dockerfile"):
+        installs = [line for line in (ROOT / file).read_text().splitlines() if "pip install" in line]
+        assert installs
+        assert all("--require-hashes -r " in line and "requirements.lock" in line for line in installs)
 
 
 def test_the_version_is_the_same_everywhere():

@@ -1,4 +1,4 @@
-"""Exports of a table: JSON, CSV, XML. Rows first, then what they mean."""
+"""Exports of a table: JSON, a record a line (JSON Lines), CSV, XML. Rows first, then what they mean."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Row = tuple[str, str | None, Record | str]
 
 def read_export(path: Path, form: str, table: str | None, instance: str | None) -> Iterator[Outcome]:
     """`table`: what the operator says it is; else what the file says, or its name. Raises KnowledgeRefused for a file that is none of ours."""
-    rows = {"json": _json, "csv": _csv, "xml": _xml}[form](path)
+    rows = {"json": _json, "jsonl": _json_lines, "csv": _csv, "xml": _xml}[form](path)
     told = set()
     for where, named, fields in rows:
         if isinstance(fields, str):
@@ -78,6 +78,21 @@ def _json(path: Path) -> Iterator[Row]:
             yield where, table, "it is not an object."
         else:
             yield where, _said(record.get("__table__")) or table, record_of(record)
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    with path.open(encoding=encoding_of(path), errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            where = f"{path} line {number}"
+            try:
+                record = orjson.loads(line) if line.strip() else None
+            except orjson.JSONDecodeError as error:
+                yield where, None, f"it is not JSON: {error}."
+                continue
+            if isinstance(record, dict):
+                yield where, _said(record.get("__table__")), record_of(record)
+            elif record is not None:
+                yield where, None, "it is not an object."
 
 
 def _records(content: Any) -> tuple[str | None, list[Any] | None]:

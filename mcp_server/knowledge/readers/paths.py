@@ -11,8 +11,11 @@ from .exports import read_export
 from .outcome import Outcome, Problem
 from .pages import read_page
 
-FORMS = {".json": "json", ".csv": "csv", ".xml": "xml", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".txt": "text"}
-EXPORTS = ("json", "csv", "xml")
+FORMS = {
+    ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".xml": "xml",
+    ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".txt": "text",
+}
+EXPORTS = ("json", "jsonl", "csv", "xml")
 NAMES = (*EXPORTS, "markdown", "html", "text")
 
 

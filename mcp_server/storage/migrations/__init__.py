@@ -26,7 +26,7 @@ def migrate(database_url: str) -> None:
 
     A database that a newer release has migrated is left as it is.
     """
-    database = Database(database_url, patience=PATIENCE)
+    database = Database(database_url, patience=PATIENCE, create=True)
     try:
         with database.writing() as connection:
             if database.postgresql:
@@ -51,6 +51,21 @@ def pending(database_url: str) -> bool:
         database.close()
 
 
+def revision(database_url: str) -> str:
+    """The last step that was taken, an empty text where there was none."""
+    database = Database(database_url)
+    try:
+        with database.reading() as connection:
+            return ", ".join(MigrationContext.configure(connection).get_current_heads())
+    finally:
+        database.close()
+
+
+def is_known(revision: str) -> bool:
+    """Whether this release has that step."""
+    return revision in {step.revision for step in ScriptDirectory.from_config(_config(None)).walk_revisions()}
+
+
 def _missing(connection: Connection) -> bool:
     steps = ScriptDirectory.from_config(_config(connection))
     known = {step.revision for step in steps.walk_revisions()}
@@ -58,7 +73,7 @@ def _missing(connection: Connection) -> bool:
     return done <= known and done != set(steps.get_heads())
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection | None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection

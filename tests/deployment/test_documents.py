@@ -1,0 +1,204 @@
+"""What README.md and docs/ tell people to type and to expect: shell blocks, commands, form values, error texts, settings and paths."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from config.settings import Settings, rows
+from mcp_server.cli.groups import COMMANDS
+from tests.running import API_KEY, ROOT, SECRETS, environment
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+BLOCKS = [(path, number, block) for path in DOCUMENTS
+          for number, block in enumerate(re.findall(r"^```bash\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))]
+OPERATIONS, SERVICENOW = (ROOT / "docs/operations.md").read_text(), (ROOT / "docs/servicenow.md").read_text()
+FLASK = click.Group("flask", commands={command.name: command for command in COMMANDS})
+SEPARATORS = {"|", "||", "&&", ";", "&"}
+INSTALLED = "mcp-server"
+"""The name under which bin/install puts `flask` on the machine."""
+NAMES = {name for row in rows() for name in row.names}
+
+
+def inline(text):
+    """What stands between backticks, outside of blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def commands(text):
+    """Each command of a shell text as its words, without sudo, a folder before the name, and assignments."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if word not in SEPARATORS:
+                words.append(word)
+                continue
+            while words and (words[0] in {"sudo", "exec", "env"} or re.fullmatch(r"[A-Z_]+=.*", words[0])):
+                words.pop(0)
+            if words:
+                yield words
+            words = []
+
+
+def ours(text):
+    """The arguments of each call of `flask`, however it is named, and of each script in bin/."""
+    for words in commands(text):
+        if words[0] in {"flask", ".venv/bin/flask", INSTALLED}:
+            yield "flask", words[1:]
+        elif words[0].startswith("bin/"):
+            yield words[0], words[1:]
+
+
+def complaint(words):
+    """Why these arguments of `flask` would be refused, by what the commands say of themselves."""
+    command, rest = FLASK, [word.rstrip(",.:") for word in words]
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        if name not in command.commands:
+            return f"{command.name} has no command {name}"
+        command = command.commands[name]
+    known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
+    unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
+    return f"{command.name} has no option {unknown[0]}" if unknown else ""
+
+
+def test_there_are_blocks_to_be_checked():
+    assert {path.name for path, _, _ in BLOCKS} >= {"README.md", "operations.md"}
+    assert len(BLOCKS) > 6
+
+
+@pytest.mark.parametrize(("path", "number", "block"), BLOCKS, ids=[f"{path.name}-{number}" for path, number, _ in BLOCKS])
+def test_a_shell_block_is_good_shell(path, number, block):
+    assert subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False).stderr == ""
+    shellcheck = [Path(sys.executable).with_name("shellcheck"), "-s", "bash", "-"]
+    assert subprocess.run(shellcheck, input=block, capture_output=True, text=True, check=False).stdout == ""
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_of_ours_exists_with_its_options(path):
+    text = path.read_text()
+    blocks = [block for other, _, block in BLOCKS if other == path]
+    spoken = [code for code in inline(text) if code.startswith(("flask ", "sudo ", "bin/", f"{INSTALLED} ")) and "…" not in code]
+    found = [call for shell in (*blocks, *spoken) for call in ours(shell)]
+    for program, words in found:
+        if program == "flask":
+            assert complaint(words) == "", words
+        else:
+            script = (ROOT / program).read_text()
+            if program == "bin/bench":
+                continue  # its options are argparse's
+            assert not [word for word in words if word.startswith("--") and word not in script], (program, words)
+
+
+def test_a_command_that_is_not_there_would_be_noticed():
+    assert complaint(["clients", "rotate", "ID"]) == "clients has no command rotate"
+    assert complaint(["clients", "list", "--jsno"]) == "list has no option --jsno"
+    assert complaint(["clients", "list", "--json"]) == ""
+    found = list(ours("sudo mcp-server users add X | tee y && bin/upgrade --dry-run"))
+    assert found == [("flask", ["users", "add", "X"]), ("bin/upgrade", ["--dry-run"])]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_setting_that_is_named_exists(path):
+    named = {code for code in inline(path.read_text()) if re.fullmatch(r"[A-Z][A-Z0-9]+_[A-Z0-9_]+", code)}
+    others = {"AWS_REGION", "OLLAMA_KEEP_ALIVE", "PIP_INDEX_URL", "OAUTH_ISSUER", "CREDENTIALS_DIRECTORY", "NAME_FILE"}
+    written = {name for name in named - NAMES - others if not _in_code(name)}
+    assert written == set()
+
+
+def _in_code(name):
+    """Constants of the code that a document speaks of."""
+    return any(name in path.read_text() for path in (*(ROOT / "mcp_server").rglob("*.py"), *(ROOT / "config").rglob("*.py")))
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """What `flask servicenow connect` prints, for the server of the guide."""
+    folder = tmp_path_factory.mktemp("connect")
+    settings = SECRETS | {
+        "OAUTH_ISSUER": "https://mcp.example.com", "MCP_API_KEY": API_KEY, "STATE_PATH": str(folder / "state.db"),
+        "DATABASE_URL": f"sqlite:///{folder}/registry.db", "FLASK_APP": "mcp_server.command_line", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flask", "servicenow", "connect", "--json"]
+    done = subprocess.run(command, cwd=folder, env=environment() | settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("form", "section"), [("dynamic_registration", "B"), ("manual_registration", "C"), ("api_key", "D")])
+@pytest.mark.requirement("OPS-005")
+def test_the_guide_has_the_form_values_word_for_word(printed, form, section):
+    [part] = [part for part in SERVICENOW.split("\n## ") if part.startswith(f"{section}. ")]
+    written = dict(re.findall(r"^\| (.+?) \| (.+) \|$", part, re.MULTILINE))
+    written.pop("field")
+    assert written == printed[form]
+
+
+def test_the_guide_names_the_redirect_uris_that_are_registered(printed):
+    assert [uri for uri in printed["redirect_uris"]["allow"] if f"`{uri}`" not in SERVICENOW] == []
+
+
+@pytest.fixture(scope="module")
+def texts():
+    """Every text of the code; parts that stand side by side are one, and an f-string's values are left out."""
+    found = []
+    for path in (ROOT / "mcp_server").rglob("*.py"):
+        found += [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return found
+
+
+@pytest.mark.requirement("OPS-005")
+def test_every_error_text_in_the_table_is_one_that_the_server_says(texts):
+    table = SERVICENOW.split("## What this server says, and what to do")[1]
+    listed = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(listed) > 15
+    parts = [part.strip() for text in listed for part in text.split("…")]
+    assert [part for part in parts if not any(part in text for text in texts)] == []
+
+
+def test_every_path_that_operations_names_is_one_that_is_made():
+    scripts = "".join((ROOT / "bin" / name).read_text() for name in ("install", "installation.sh", "upgrade"))
+    made = scripts
+    for name, value in (("name", "mcp-server"), ("root", ""), ("settings", "/etc/mcp-server"), ("logs", "/var/log/mcp-server")):
+        made = made.replace(f"${name}", value)
+    table = OPERATIONS.split("## What lies where")[1].split("\n## ")[0]
+    named = [path for path in re.findall(r"`(/[^`]+)`", table) if "VERSION" not in path and not path.endswith((".db", "current"))]
+    assert len(named) > 8
+    assert [path for path in named if path.rstrip("/") not in made and path.rstrip("/").rpartition("/")[2] not in made] == []
+
+
+def test_every_file_of_ours_that_is_named_is_there():
+    named = {code for path in DOCUMENTS for code in inline(path.read_text()) if re.fullmatch(r"(deploy|docs|bin|systemd|supervisor)/[\w./-]*", code)}
+    assert len(named) > 8
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_numbers_in_operations_are_those_of_the_code():
+    settings = Settings.from_environ(SECRETS)
+    gunicorn = (ROOT / "gunicorn.conf.py").read_text()
+    installed = (ROOT / "bin/install").read_text()
+    unit = (ROOT / "systemd/mcp-server.service").read_text()
+    shared = (ROOT / "bin/installation.sh").read_text()
+    for stated, true in (
+            (f"| {settings.port} | the gateway (`PORT`) |", True),
+            ("| 6390 | its Redis |", "redis_port=6390" in installed),
+            (f"(`LLM_TIMEOUT`) | {settings.llm_timeout:.0f}, at most 90 |", True),
+            (f"(`LLM_STREAM_TIMEOUT`) | {settings.llm_stream_timeout} |", True),
+            ("| 2000; a waiting", "worker_connections = 2000" in gunicorn),
+            ("| 90, 60, 95: whoever", "keepalive = 95" in gunicorn),
+            ("`LLM_TIMEOUT` + 5, 100 |", "TimeoutStopSec=100" in unit and "math.ceil(settings.llm_timeout) + 5" in gunicorn),
+            (f"| {settings.rate_limit_oauth_max} in {settings.rate_limit_oauth_window // 60} minutes", True),
+            (f"| {settings.rate_limit_mcp_max} a minute", settings.rate_limit_mcp_window == 60),
+            ("within `--wait` seconds (240)", "patience=240" in shared),
+            ("three stay", "keep=3" in shared)):
+        assert stated in OPERATIONS
+        assert true, stated
