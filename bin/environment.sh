@@ -40,13 +40,13 @@ make_venv() {
 }
 
 install_requirements() { # a requirements file, by its lock with hashes where it has one; done again only when they, or the Python, have changed
-  local stamp wanted from=(-r "$1")
-  [ -f "${1%.txt}.lock" ] && from=(--require-hashes -r "${1%.txt}.lock")
+  local stamp wanted chosen=(-r "$1")
+  [ -f "${1%.txt}.lock" ] && chosen=(--require-hashes -r "${1%.txt}.lock")
   stamp=$venv/.installed-${1%.txt}
   wanted=$(cat requirements*.txt requirements*.lock "$venv/pyvenv.cfg" | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
   step "Installing $1"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${from[@]}" \
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${chosen[@]}" \
     || fail 1 "$1 could not be installed; pip says why above. Without internet access set PIP_INDEX_URL to your own package index."
   echo "$wanted" >"$stamp"
 }
