@@ -39,13 +39,14 @@ make_venv() {
   "$python" -m venv --clear "$venv" || fail 1 "$venv cannot be made. Is the folder $PWD writable, and is there space left on its disk?"
 }
 
-install_requirements() { # a requirements file; done again only when it, or the Python, has changed
-  local stamp wanted
+install_requirements() { # a requirements file, by its lock with hashes where it has one; done again only when they, or the Python, have changed
+  local stamp wanted chosen=(-r "$1")
+  [ -f "${1%.txt}.lock" ] && chosen=(--require-hashes -r "${1%.txt}.lock")
   stamp=$venv/.installed-${1%.txt}
-  wanted=$(cat requirements*.txt "$venv/pyvenv.cfg" | sha256sum)
+  wanted=$(cat requirements*.txt requirements*.lock "$venv/pyvenv.cfg" | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
   step "Installing $1"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1" \
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${chosen[@]}" \
     || fail 1 "$1 could not be installed; pip says why above. Without internet access set PIP_INDEX_URL to your own package index."
   echo "$wanted" >"$stamp"
 }

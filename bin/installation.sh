@@ -3,7 +3,10 @@
 
 umask 022
 name=mcp-server
-files=(wsgi.py gunicorn.conf.py requirements.txt README.md LICENSE CHANGELOG.md SECURITY.md bin config docs evals mcp_server supervisor systemd)
+files=(
+  wsgi.py gunicorn.conf.py requirements.txt requirements.lock requirements-secrets.txt requirements-secrets.lock README.md LICENSE CHANGELOG.md SECURITY.md
+  bin config docs evals mcp_server supervisor supply_chain systemd
+)
 operator_files=(tools prompts incident_taxonomy.yaml clients.yaml knowledge.yaml) # of config/: theirs, kept over upgrades
 root='' dry_run='' venv_given='' keep=3 patience=240 changes=0
 

@@ -19,7 +19,9 @@ from tests.servers import free_port
 
 VENV = Path(sys.prefix)
 ANSWERS = ("--issuer", "https://mcp.example.com", "--servicenow", "https://dev12345.service-now.com")
-SHIPPED = ("wsgi.py", "gunicorn.conf.py", "requirements.txt", "README.md", "bin", "config", "docs", "mcp_server", "supervisor", "systemd")
+SHIPPED = (
+    "wsgi.py", "gunicorn.conf.py", "requirements.txt", "requirements.lock", "README.md", "bin", "config", "docs", "mcp_server", "supervisor",
+    "systemd")
 
 
 class Sources:

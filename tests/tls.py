@@ -30,22 +30,28 @@ class Authority:
         """For a client: trusts this authority alone."""
         return ssl.create_default_context(cafile=str(self._file))
 
-    def server_context(self, name):
+    def trusted_by_this_process(self, monkeypatch):
+        """As an operator makes a private authority known to a command."""
+        monkeypatch.setenv("SSL_CERT_FILE", str(self._file))
+
+    def server_context(self, name, *, ends_in_days=1.0, signed_by_itself=False):
         key = ec.generate_private_key(ec.SECP256R1())
         file = self._folder / f"{name}.pem"
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._certificate(subject, key.public_key(), x509.SubjectAlternativeName([x509.DNSName(name)]))
+        certificate = self._certificate(
+            subject, key.public_key(), x509.SubjectAlternativeName([x509.DNSName(name)]), ends_in_days, (subject, key) if signed_by_itself else None)
         file.write_bytes(certificate + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(str(file))
         return context
 
-    def _certificate(self, subject, public_key, extension):
-        now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
+    def _certificate(self, subject, public_key, extension, ends_in_days=1.0, issuer=None):
+        now, (issuer_name, issuer_key) = dt.datetime.now(dt.UTC), issuer or (self._name, self._key)
         built = (
-            x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(public_key).serial_number(x509.random_serial_number())
-            .not_valid_before(now - day).not_valid_after(now + day).add_extension(extension, critical=True))
-        return built.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+            x509.CertificateBuilder().subject_name(subject).issuer_name(issuer_name).public_key(public_key).serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=100)).not_valid_after(now + dt.timedelta(days=ends_in_days))
+            .add_extension(extension, critical=True))
+        return built.sign(issuer_key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 class Web:

@@ -102,6 +102,25 @@ class Http:
             raise NotReached(_reason(error)) from error
         return Answer(response.status, response.headers, data, url, self._clock() - started)
 
+    def first_event(self, url: str, body: Any, headers: Mapping[str, str], seconds: float) -> Answer:
+        """What had come when the first server-sent event was whole, or the answer ended; then it hangs up.
+
+        Raises NotReached after so many seconds of silence.
+        """
+        started, data = self._clock(), b""
+        sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+        try:
+            response = self._pool.request("POST", url, body=json.dumps(body).encode(), headers=sent, redirect=False, preload_content=False,
+                                          timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds))
+            try:
+                while b"\n\n" not in data and len(data) < MOST_BYTES and (more := response.read1(65536)):
+                    data += more
+            finally:
+                response.close()
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise NotReached(_reason(error)) from error
+        return Answer(response.status, response.headers, data, url, self._clock() - started)
+
     def _keep(self, answer: Answer) -> None:
         received: SimpleCookie = SimpleCookie()
         for line in getattr(answer.headers, "getlist", lambda _: [])("Set-Cookie"):

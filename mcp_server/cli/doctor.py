@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
 from flask.cli import with_appcontext
 
-from mcp_server.cli import checks
-from mcp_server.cli.checks import Finding
+from config import convert
+from mcp_server.cli.checks import CHECKS
+from mcp_server.cli.checks.finding import Finding
+from mcp_server.cli.checks.outside import seen_from_outside
+from mcp_server.cli.checks.settings import env_file, refused
 from mcp_server.cli.command import FAILED, Command, refusal, services
 from mcp_server.cli.output import as_json, plain, print_json
 
@@ -17,23 +21,38 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command("doctor", cls=Command)
+@click.option("--url", metavar="URL", help="Look at this public address only, from where you are: its name, TLS, proxies, metadata, streams.")
 @as_json
 @with_appcontext
-def doctor(*, as_json: bool) -> None:
-    """Look for what is wrong: settings, stores, model, clock, the running server, its address.
+def doctor(*, url: str | None, as_json: bool) -> None:
+    """Look for what is wrong: settings, stores, model, clock, disk, the running server, its public address.
 
-    Exit status 0 unless something fails. Changes nothing.
+    With --url it may run anywhere, also on a machine without the gateway's settings. Exit status 0 unless something fails. Changes nothing.
     """
-    if (error := refusal()) is not None:
-        findings = [*checks.refused(error), *checks.env_file()]
-    else:
-        findings = [finding for check in checks.CHECKS for finding in check(services())]
+    findings = list(_of_everything() if url is None else _of_the_address(url))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         _print(findings)
     if any(finding.level == "fail" for finding in findings):
         click.get_current_context().exit(FAILED)
+
+
+def _of_everything() -> Iterator[Finding]:
+    if (error := refusal()) is not None:
+        yield from refused(error)
+        yield from env_file()
+        return
+    for check in CHECKS:
+        yield from check(services())
+
+
+def _of_the_address(url: str) -> Iterator[Finding]:
+    try:
+        address = convert.origin(url.rstrip("/").removesuffix("/mcp"))
+    except ValueError:
+        raise click.BadParameter(f"{url} is no address of a server, such as https://mcp.example.com.", param_hint="--url") from None
+    yield from seen_from_outside(address, services() if refusal() is None else None)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -42,6 +42,7 @@ from mcp_server.storage import redis_scripts as scripts
 from mcp_server.storage.records import SLOWER_BY, dump, load, unexpired, window_of
 from mcp_server.storage.redis_connections import RedisConnections
 from mcp_server.storage.redis_conversations import RedisChats, RedisJournals, RedisListings, RedisSessions
+from mcp_server.storage.redis_facts import facts_of
 from mcp_server.storage.redis_model_slots import RedisModelSlots
 from mcp_server.storage.redis_records import time_of, token_fields, ttl
 from mcp_server.storage.redis_snapshot import RedisSnapshot
@@ -79,6 +80,10 @@ class RedisState:
     def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
         self._connections.call("PING", repeatable=True)
+
+    def facts(self) -> dict[str, str]:
+        """Raises StoreUnavailable."""
+        return facts_of(self._connections)
 
     def write(self, now: float) -> None:
         """Raises StoreUnavailable when Redis takes nothing: it is a replica, its memory is full, or it cannot save."""
