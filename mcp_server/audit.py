@@ -34,9 +34,10 @@ current_request: ContextVar[RequestFacts | None] = ContextVar("current_request",
 class Audit:
     """Writes audit records: who did what, from where, with what result. Never a secret, a token or a prompt."""
 
-    def __init__(self, write: Callable[[dict[str, Any]], None], clock: Clock) -> None:
+    def __init__(self, write: Callable[[dict[str, Any]], None], clock: Clock, close: Callable[[], None] = lambda: None) -> None:
         self._write = write
         self._clock = clock
+        self.close = close
 
     def record(
         self, event_type: EventType, action: str, result: Result, *, client_id: str | None = None, user_id: str | None = None, **details: Any

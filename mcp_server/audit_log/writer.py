@@ -69,6 +69,13 @@ class ChainedFile:
             self._write_elsewhere(rendered, "the request was ended")
             raise
 
+    def close(self) -> None:
+        """A record that comes after this goes elsewhere."""
+        for descriptor in (self._log, self._state):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._log = self._state = -1
+
     def _append_when_free(self, rendered: bytes) -> list[Notice]:
         end, tries = elapsed() + PATIENCE, 0
         while True:

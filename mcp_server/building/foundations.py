@@ -47,7 +47,7 @@ def lay_foundations(settings: Settings, clock: Clock, log_to: int) -> Foundation
     metrics = Metrics()
     return Foundations(
         settings, clock, open_state(settings.redis_url, settings.state_path, clock=clock), Registry(settings.database_url),
-        Audit(_audit_writer(settings, clock, log_to, metrics), clock), Digests(settings.jwt_secret, settings.jwt_secret_previous),
+        _audit(settings, clock, log_to, metrics), Digests(settings.jwt_secret, settings.jwt_secret_previous),
         logs.line_writer(None, settings.log_format, log_to), metrics, _tracing(settings))
 
 
@@ -60,12 +60,14 @@ def _tracing(settings: Settings) -> RequestTracer | None:
         settings.otlp_endpoint, headers=settings.otlp_headers, share=settings.trace_share, trusts_callers=settings.trust_traceparent == "on")
 
 
-def _audit_writer(settings: Settings, clock: Clock, log_to: int, metrics: Metrics) -> Callable[[dict[str, Any]], None]:
+def _audit(settings: Settings, clock: Clock, log_to: int, metrics: Metrics) -> Audit:
     """JSON whatever LOG_FORMAT says: an audit line is for machines first. A regular file is chained, and nothing else can be."""
-    path, write = settings.audit_log_path, logs.line_writer(None, "json", log_to)
-    if path is not None:
-        keys = Keys(settings.jwt_secret, settings.jwt_secret_previous)
-        write = logs.line_writer(path) if path.exists() and not path.is_file() else ChainedFile(path, keys, clock, otherwise=log_to)
+    path, write, close = settings.audit_log_path, logs.line_writer(None, "json", log_to), _nothing
+    if path is not None and path.exists() and not path.is_file():
+        write = logs.line_writer(path)
+    elif path is not None:
+        chained = ChainedFile(path, Keys(settings.jwt_secret, settings.jwt_secret_previous), clock, otherwise=log_to)
+        write, close = chained, chained.close
 
     def write_and_count(record: dict[str, Any]) -> None:
         write({"event": "audit", **record})
@@ -74,4 +76,8 @@ def _audit_writer(settings: Settings, clock: Clock, log_to: int, metrics: Metric
         if action in {"token_issued", "token_refreshed"}:
             metrics.issued("refresh_token" if action == "token_refreshed" else record["details"]["grant_type"])
 
-    return write_and_count
+    return Audit(write_and_count, clock, close)
+
+
+def _nothing() -> None:
+    pass

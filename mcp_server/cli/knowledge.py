@@ -19,7 +19,7 @@ from mcp_server.errors import KnowledgeRefused, ModelError
 from mcp_server.knowledge.access import Policy
 from mcp_server.knowledge.building import Builder
 from mcp_server.knowledge.documents import ANYBODY, KINDS, OPERATOR, Document, Kind, Reader, Restriction
-from mcp_server.knowledge.ports import IndexState
+from mcp_server.knowledge.ports import Embedder, IndexState
 from mcp_server.knowledge.readers.outcome import Problem, Read
 from mcp_server.knowledge.readers.paths import NAMES, files_of, read_file
 from mcp_server.knowledge.records import TABLES
@@ -30,6 +30,7 @@ from mcp_server.tools.knowledge_policy import read_policy
 CONFIG = Path(__file__).parents[2] / "config"
 AT_ONCE = 200
 SEARCH_SECONDS = 20.0
+EMBEDDER_SECONDS = 60.0
 EXAMPLE = "flask knowledge import FILE, or flask knowledge sync"
 TABLE_OF = {kind: table for table, kind in TABLES.items()}
 
@@ -232,13 +233,27 @@ def _for_everybody(document: Document) -> Document:
 
 def _build(policy: Policy, bars: Bars, *, without_vectors: bool) -> IndexState:
     built = services()
-    embedder = None if without_vectors else built.knowledge.embedder
+    embedder = None if without_vectors else _embedder()
     try:
         return Builder(built.knowledge.corpus, built.knowledge.index, embedder, policy, built.clock).build(bars.show)
     except ModelError as error:
         raise KnowledgeRefused(
             f"{error.message}\nWhat was read is kept, and so are the vectors made so far; the index is the one from before. To go on run "
             "`flask knowledge rebuild`, or add --without-vectors for an index of words alone.") from error
+
+
+def _embedder() -> Embedder | None:
+    """What makes the vectors. Where nothing can and nothing ever did, words alone are compared; vectors that are there are not given up so."""
+    embedder, index = services().knowledge.embedder, services().knowledge.index
+    with index.reading() as view:
+        if embedder is None or (view is not None and view.state.model is not None):
+            return embedder
+    try:
+        embedder.embed(["Which model answers?"], Deadline.after(EMBEDDER_SECONDS))
+    except ModelError as error:
+        remark(f"No vectors are made: {error.message} When there is an embedding model: flask knowledge rebuild")
+        return None
+    return embedder
 
 
 def _tables(instance: str | None) -> ServiceNowTables:

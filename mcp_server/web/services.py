@@ -141,6 +141,7 @@ class Services(AuthorizationServices, McpServices):
         self.state.close()
         self.registry.close()
         self.knowledge.close()
+        self.audit.close()
 
 
 def services() -> Services:

@@ -25,8 +25,11 @@ class StandIn:
 
     NAME = "stand-in-for-plumbing-tests"
 
-    def answer(self, _prompt, _deadline, _on_token=None):
-        text = json.dumps({"reason": "a stand-in", "category": "unknown", "impact": 2, "urgency": 2, "confidence": "low", "working": "yes"})
+    SAID = {"reason": "a stand-in", "category": "unknown", "impact": 2, "urgency": 2, "working": "yes"}  # noqa: RUF012 never changed
+
+    def answer(self, prompt, _deadline, _on_token=None):
+        wanted = (prompt.schema or {}).get("properties", self.SAID)
+        text = json.dumps({name: value for name, value in self.SAID.items() if name in wanted})
         return Answer(text, self.NAME, complete=True, back_end="none")
 
     def label_probabilities(self, *_):

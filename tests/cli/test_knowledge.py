@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mcp_server.cli import knowledge as commands
+from mcp_server.errors import ModelMissing
 from mcp_server.outbound.table_api import ServiceNowTables
 from tests.knowledge_base import WordEmbedder
 from tests.table_api import Instance, served
@@ -17,6 +18,18 @@ ARTICLES = [
     for number, title, text, criteria in (
         (1, "VPN drops", "Disable power saving.", ""), (2, "Wages", "How wages are paid.", "HR staff"), (3, "Printer", "Paper is stuck.", ""))]
 MAPPED = "user_criteria:\n  HR staff: {clients: [hr-client]}\n"
+
+
+class NoVectors:
+    """A model server without a model for embeddings."""
+
+    def embed(self, *_):
+        raise ModelMissing("There is no embedding model.")
+
+
+@pytest.fixture
+def run(run):
+    return lambda *arguments, **changes: run(*arguments, **{"embedder": NoVectors()} | changes)
 
 
 @pytest.fixture
@@ -128,7 +141,7 @@ def test_with_a_model_meaning_is_found_too_and_without_it_that_is_told(run, expo
     assert (found["method"], found["hits"][0]["number"]) == ("lexical+vectors", "KB0000001")
     without = run("knowledge", "search", "vpn", "--json").json
     assert (without["method"], without["hits"][0]["number"]) == ("lexical", "KB0000001")
-    assert "No embedding model" in without["degraded"]
+    assert "no embedding model" in without["degraded"]
     assert "flask knowledge rebuild" in run("knowledge", "search", "vpn", embedder=WordEmbedder("another")).err
 
 

@@ -9,6 +9,7 @@ import shlex
 
 import pytest
 
+from mcp_server.tools import SHIPPED
 from tests.clients.real_clients import CLIENTS, HANDSHAKE, STATELESS, play
 from tests.running import ROOT, Gateway
 
@@ -18,7 +19,7 @@ FLOW = [  # in this order, whatever else comes between
     "POST /mcp 401", "GET /.well-known/oauth-protected-resource/mcp 200", "GET /.well-known/oauth-authorization-server 200",
     "POST /oauth/register 201", "GET /oauth/authorize 302", "POST /login 303", "GET /oauth/authorize 200", "POST /oauth/authorize 303",
     "POST /oauth/token 200", "POST /mcp 200"]
-TOOLS = {"classify_incident", "llm_generate", "server_status", "echo"}
+TOOLS = set(SHIPPED)
 SAID = ["at first", "an hour later"]
 
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=str)

@@ -74,7 +74,8 @@ def register(server):
 
 def ready(server):
     status, body = server.request("GET", "/health/ready")
-    return status, json.loads(body)["services"]
+    services = json.loads(body)["services"]
+    return status, {name: services[name] for name in ("state", "registry")}
 
 
 def retry_after(server, method, path, body=None, headers=None):

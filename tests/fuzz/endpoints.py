@@ -229,7 +229,13 @@ ENDPOINTS = (
     Endpoint("grants", ("/grants",), (_from_the_browser(lambda world: {"csrf": world.a_csrf()}), _get), PAGE, names=("csrf",),
              earned=_session_earned, examples=200),
     Endpoint("grant", ("/grants/<grant_id>",), (_withdraws,), PAGE, names=("csrf",), earned=_session_earned, examples=200),
+    Endpoint("front page", ("/",), (_get,), PAGE, examples=100),
+    Endpoint("console", ("/operator", "/operator/clients", "/operator/grants", "/operator/people", "/operator/events"), (_get,), PAGE, examples=40),
     Endpoint("mcp", ("/mcp", "/mcp/"), (_calls, _calls, _initializes), JSON_RPC, members=True, earned=_result_earned, examples=500),
 )
-OTHERS = ("/health", "/health/live", "/health/ready", "/static/<path:filename>", "/login/oidc", "/login/oidc/callback")
+CONSOLE_FORMS = (  # for operators alone: tests/web/test_console.py sends each of them spoiled
+    "/operator/registration-tokens", "/operator/registration-tokens/<token_id>/end", "/operator/clients/<client_id>/revoke",
+    "/operator/clients/<client_id>/rotate-secret", "/operator/clients/sweep", "/operator/grants/<grant_id>/end",
+    "/operator/people/<user_id>/disable", "/operator/people/<user_id>/enable", "/operator/people/<user_id>/unlock")
+OTHERS = (*CONSOLE_FORMS, "/metrics", "/health", "/health/live", "/health/ready", "/static/<path:filename>", "/login/oidc", "/login/oidc/callback")
 """What has no promise of the authorization server, or is not there without a provider (tests/identity): no row."""

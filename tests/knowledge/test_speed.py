@@ -11,8 +11,6 @@ from mcp_server.errors import TooBusy
 from tests.knowledge_base import WordEmbedder, article
 
 DOCUMENTS = 1500
-LONGEST_STALL = 0.15
-"""Seconds; on one of two busy cores. A search that ran in the hub would stall it for all of them together."""
 
 
 @pytest.fixture
@@ -47,8 +45,7 @@ def test_while_searches_run_other_greenlets_go_on(large):
     took = time.perf_counter() - began
     beside.kill()
     assert all(len(each.value.hits) == 5 for each in searches)
-    assert took > 4 * LONGEST_STALL, "together they take much longer than the hub may stand still"
-    assert max(gaps) < LONGEST_STALL
+    assert max(gaps) < took / 2, "in the hub they would have run one after the other, and nothing between them"
 
 
 def test_who_waits_for_a_thread_gives_up_at_its_deadline(large):

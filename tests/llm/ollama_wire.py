@@ -217,8 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _left(self):
         """Whether the client has closed its connection."""
-        readable = select.select([self.connection], [], [], 0)[0]
-        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        return bool(poll.poll(0)) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
     def _fails_at_once(self):
         match self.wire.fault:

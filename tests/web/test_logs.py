@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from mcp_server.storage.migrations import migrate
 from tests.gateway import (
     API_KEY,
     DCR_TOKEN,
@@ -99,6 +100,7 @@ def test_no_secret_gets_into_a_file_or_into_redis(gateway, whole_run, data_folde
 @pytest.mark.requirement("SEC-011")
 def test_the_files_are_for_their_owner_only(open_gateway, data_folder):
     (data_folder / "registry.db").unlink()
+    migrate(f"sqlite:///{data_folder / 'registry.db'}")
     gateway = open_gateway(AUDIT_LOG_PATH=str(data_folder / "audit.log"))
     gateway.get("/health")
     gateway.services.audit.record("security", "x", "success")
