@@ -95,6 +95,16 @@ def test_secrets_are_for_root_and_the_service_alone_and_are_never_shown(installa
     Settings.from_environ(values)  # no complaint about weak ones
 
 
+@pytest.mark.parametrize("program", ["install", "upgrade"])
+def test_secrets_that_only_root_can_read_or_everybody_are_opened_to_the_service_alone(installed, program):
+    folder = installed.path("etc/mcp-server/credentials")
+    folder.chmod(0o700)
+    (folder / "JWT_SECRET").chmod(0o600)  # as an older version left it
+    (folder / "DCR_AUTH_TOKEN").chmod(0o644)
+    getattr(installed, program)()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())} == {0o750, 0o640}
+
+
 @pytest.mark.requirement("OPS-001")
 def test_a_second_run_changes_nothing(installed):
     before = tree(installed.root, times=True)
