@@ -54,12 +54,25 @@ change() { # sentence, command: said, and done unless this is a dry run
   "$@" || fail 1 "That did not work; the reason is above. Mend it and run ${INSTALLING:-$0} again: it goes on where it stopped."
 }
 
-ensure_folder() { # path, mode, owner
-  local owner=$3
-  on_this_machine || owner=$(id -un)
-  if [ -d "$1" ] && { [ -n "$dry_run" ] || [ "$(stat -c '%a %U' "$1")" = "$2 $owner" ]; }; then return; fi
-  change "make the folder $1 ($owner, mode $2)" install -d -m "$2" -o "$owner" -g "$(group_of "$owner")" "$1"
+ensure_folder() { # path, mode, owner, group if it is not the owner's
+  local owner=$3 group=${4:-}
+  on_this_machine || owner=$(id -un) group=
+  group=${group:-$(group_of "$owner")}
+  if [ -d "$1" ] && { [ -n "$dry_run" ] || [ "$(stat -c '%a %U %G' "$1")" = "$2 $owner $group" ]; }; then return; fi
+  change "make the folder $1 ($owner, mode $2)" install -d -m "$2" -o "$owner" -g "$group" "$1"
 }
+
+ensure_secrets() { # the service reads them at each reload; nobody else can
+  local each group
+  ensure_folder "$credentials" 750 root "$name"
+  group=$(group_of "$(service_user)")
+  for each in "$credentials"/*; do
+    [ -f "$each" ] || continue
+    [ "$(stat -c '%a %G' "$each")" = "640 $group" ] || change "let the service alone read $each" give_to_service "$each" "$group"
+  done
+}
+
+give_to_service() { chgrp "$2" "$1" && chmod 640 "$1"; }
 
 ensure_file() { # path, mode, group; the content is stdin. Whole or not at all: written beside, then renamed.
   local wanted group=$3

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from config import convert, secret_references
+from config import convert, environment_file, secret_references
 from config.rules import problems_with
 
 Derive = Any  # a function of the values read so far; mypy cannot express "of the fields above"
@@ -78,6 +78,9 @@ class Settings:
     dcr_auth_token: str = row(
         "DCR_AUTH_TOKEN", "DCR_TOKEN", "DCR_REGISTRATION_TOKEN", to=convert.secret(32), secret=True,
         help="The initial access token that a ServiceNow admin types to register a client. At least 32 characters.")
+    dcr_auth_token_previous: tuple[str, ...] = row(
+        "DCR_AUTH_TOKEN_PREVIOUS", to=convert.comma_separated(convert.secret(32)), secret=True,
+        help="Comma separated former ones: they register clients too, until everybody has the new one.")
     dcr_mode: str = row(
         "DCR_MODE", default="token", to=convert.one_of("token", "open", "off"),
         help="Who may register a client: `token` (bearer of the initial access token), `open` (anyone), `off` (nobody).")
@@ -317,7 +320,10 @@ def _fields() -> list[tuple[str, Row]]:
 
 
 class _Source:
-    """Where the text of a setting comes from: the environment, NAME_FILE, systemd's credentials, then the .env file.
+    """Where the text of a setting comes from: the environment, NAME_FILE, SECRETS_DIRECTORY, systemd's credentials, then the .env file.
+
+    MCP_ENVIRONMENT_FILE names a file whose lines are part of the environment, and win there. It is read here and not by whoever starts the
+    process, so that a reload takes what was changed in it.
 
     For a secret that text may be a reference, or several with commas between them: then a manager has the value.
     """
@@ -325,11 +331,11 @@ class _Source:
     def __init__(self, environ: Mapping[str, str], env_file: Path | None) -> None:
         self.problems: list[str] = []
         self.refused: set[str] = set()  # what was complained of once is not complained of again as missing
-        self._given = dict(environ)
-        self._credentials = Path(folder) if (folder := environ.get("CREDENTIALS_DIRECTORY")) else None
+        self._given = {**environ, **self._environment_file(environ)}
+        self._folders = [(name, Path(folder)) for name in ("SECRETS_DIRECTORY", "CREDENTIALS_DIRECTORY") if (folder := self._given.get(name))]
         self._env_file: Mapping[str, str | None] = {}
         self._fetched: dict[str, secret_references.Fetched] = {}
-        in_production = (environ.get("ENVIRONMENT") or environ.get("NODE_ENV") or "").strip().lower() == "production"
+        in_production = (self._given.get("ENVIRONMENT") or self._given.get("NODE_ENV") or "").strip().lower() == "production"
         if env_file is not None and env_file.is_file() and not in_production:
             self._env_file = self._parsed(env_file)
 
@@ -374,7 +380,7 @@ class _Source:
         self.refused.update(setting.names)
 
     def _find(self, setting: Row) -> tuple[str, str]:
-        for lookup in (self._from_environ, self._from_credentials, self._from_env_file):
+        for lookup in (self._from_environ, self._from_folders, self._from_env_file):
             for name in setting.names:
                 try:
                     value = lookup(name).strip()
@@ -388,14 +394,21 @@ class _Source:
     def _from_environ(self, name: str) -> str:
         return (self._given.get(name) or "").strip() or _content(f"{name}_FILE", self._given.get(f"{name}_FILE"))
 
-    def _from_credentials(self, name: str) -> str:
-        if self._credentials is None:
-            return ""
-        path = self._credentials / name
-        return _content(f"$CREDENTIALS_DIRECTORY/{name}", str(path)) if path.is_file() else ""
+    def _from_folders(self, name: str) -> str:
+        for variable, folder in self._folders:
+            if os.path.lexists(path := folder / name) and (value := _content(f"${variable}/{name}", str(path)).strip()):
+                return value
+        return ""
 
     def _from_env_file(self, name: str) -> str:
         return (self._env_file.get(name) or "").strip() or _content(f"{name}_FILE", self._env_file.get(f"{name}_FILE"))
+
+    def _environment_file(self, environ: Mapping[str, str]) -> dict[str, str]:
+        try:
+            return environment_file.read(environ)
+        except environment_file.UnreadableError as error:
+            self.problems.append(str(error))
+            return {}
 
     def _parsed(self, env_file: Path) -> Mapping[str, str | None]:
         try:

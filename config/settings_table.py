@@ -39,7 +39,8 @@ def example_env() -> str:
     """Return config/example.env: every setting with its default, commented out."""
     opening = (
         "# Every setting with its default. Copy what you change into .env (development) or into the environment of the service.\n"
-        "# Any of them may be given as NAME_FILE=/path/to/a/file instead, or as a systemd credential of that name.\n"
+        "# Any of them may be given as NAME_FILE=/path/to/a/file instead, as a file NAME in SECRETS_DIRECTORY, or as a systemd\n"
+        "# credential of that name. MCP_ENVIRONMENT_FILE names a file with such lines, which is read again at each reload.\n"
     )
     return opening + "".join(_example(setting) for setting in rows())
 

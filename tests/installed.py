@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -85,25 +86,22 @@ class Installation:
     def current(self):
         return self.path("opt/mcp-server/current").resolve().name.rpartition("-")[0]
 
+    def secret(self, name):
+        """The file of a secret. Whoever writes to it changes the secret of the service, at its next reload."""
+        return self.path(f"etc/mcp-server/credentials/{name}")
+
     def start(self):
-        """Play systemd: the unit's settings, its credentials, its folders, its socket for notifications."""
+        """Play systemd: the unit's settings, its folders, its socket for notifications."""
         self.set(PORT=self.port)
         unit = _lines(self.path("etc/systemd/system/mcp-server.service"))
         settings = dict(line.split("=", 1) for line in unit["Environment"])
-        file = Path(unit["EnvironmentFile"][0].removeprefix("-"))
-        settings |= dict(line.split("=", 1) for line in file.read_text().splitlines() if line and not line.startswith("#"))
-        secrets = self.root.parent / "credentials"
-        secrets.mkdir()
-        for line in unit["LoadCredential"]:
-            name, path = line.split(":")
-            shutil.copy(path, secrets / name)
         self.runtime.mkdir(parents=True)
+        (self.root.parent / "notify").unlink(missing_ok=True)
         self.notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notifications.bind(str(self.root.parent / "notify"))
         self.notifications.settimeout(60)
-        settings |= {"PWD": unit["WorkingDirectory"][0], "CREDENTIALS_DIRECTORY": str(secrets), "RUNTIME_DIRECTORY": str(self.runtime)}
-        settings["NOTIFY_SOCKET"] = str(self.root.parent / "notify")
-        with self.log.open("wb") as log:
+        settings |= {"PWD": unit["WorkingDirectory"][0], "RUNTIME_DIRECTORY": str(self.runtime), "NOTIFY_SOCKET": str(self.root.parent / "notify")}
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 unit["ExecStart"][0].split(), cwd=unit["WorkingDirectory"][0], env=environment() | settings, stdout=log, stderr=log,
                 start_new_session=True)
@@ -113,6 +111,25 @@ class Installation:
     def main_pid(self):
         return int((self.runtime / "gunicorn.pid").read_text())
 
+    def workers(self):
+        """The pids that run now: the main process's children."""
+        pid = self.main_pid()
+        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+    def reload(self):
+        """What ExecReload= does, and then until the workers of before have left."""
+        before = self.workers()
+        os.kill(self.main_pid(), signal.SIGHUP)
+        until(lambda: not before & self.workers() or "Reload refused" in self.log.read_text(), "the workers of before have left")
+        assert "Reload refused" not in self.log.read_text()
+
+    def end(self):
+        """As systemd ends it, who then removes the folder in /run."""
+        os.kill(self.main_pid(), signal.SIGTERM)
+        assert self.process.wait(60) == 0
+        self.notifications.close()
+        shutil.rmtree(self.runtime)
+
     def told(self):
         """What the service has told systemd and was not read yet."""
         self.notifications.setblocking(False)
@@ -121,6 +138,9 @@ class Installation:
             while True:
                 lines += self.notifications.recv(4096).decode().splitlines()
         return lines
+
+    def connection(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def get(self, path):
         try:

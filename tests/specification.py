@@ -523,6 +523,9 @@ REQUIREMENTS: dict[str, Requirement] = {
     "OPS-003": Requirement("operations", "upgrade to a version that does not become ready: the old one serves again by itself"),
     "OPS-004": Requirement("operations", "behind nginx as shipped: events are not held back, the caller is who nginx sees"),
     "OPS-005": Requirement("operations", "the connection guide has the form values word for word, and only error texts that the server says"),
+    "OPS-006": Requirement(
+        "operations", "a day of operation under load (rotations, reloads, kills, a restore, an upgrade): nothing that was answered is contradicted"),
+    "OPS-007": Requirement("operations", "a reload takes changed, added and removed settings and secrets; a refused one takes none"),
 }
 
 LATER: dict[str, str] = {

@@ -88,7 +88,7 @@ def build_authorization(base: Foundations, fetch: Fetch) -> tuple[AuthorizationS
             IdentityAssertions(settings.issuer, [Provider(issuer, http, clock) for issuer in settings.id_jag_issuers],
                                single_use=state.single_use, published=published, clock=clock))}))
     registration = RegistrationEndpoint(
-        issuer=settings.issuer, mode=settings.dcr_mode, configured_token=settings.dcr_auth_token,
+        issuer=settings.issuer, mode=settings.dcr_mode, configured_tokens=(settings.dcr_auth_token, *settings.dcr_auth_token_previous),
         initial_access_tokens=registry.initial_access_tokens, clients=registry.clients, allowed_hosts=_redirect_hosts(settings),
         automatic=authorize.automatic, digests=digests, audit=audit, clock=clock)
     grants_in_force = GrantsInForce(state.grants, revocations, tokens_accepted_for=access_tokens.accepted_for, clock=clock)

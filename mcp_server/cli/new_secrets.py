@@ -37,7 +37,7 @@ def generate(*, bare: bool, as_json: bool) -> None:
             click.echo(f"# {MEANINGS[name]}")
         click.echo(f"{name}={value}")
     if not bare:
-        remark("\nPut them into .env (chmod 600), or one file each for systemd's LoadCredential=. They are not stored anywhere.")
+        remark("\nPut them into .env (chmod 600), or one file each into SECRETS_DIRECTORY. They are not stored anywhere.")
 
 
 def _new() -> str:

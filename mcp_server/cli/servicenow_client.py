@@ -105,7 +105,7 @@ class ServiceNowClient:
         headers = {"Authorization": f"Bearer {self._setup.registration_token}"} if self._setup.registration_token else {}
         answer = expect(self._saw(self._http.post_json(self._here(self._metadata["registration_endpoint"]), body, headers)), 201, otherwise={
             401: explanations.REGISTRATION_REFUSED, 403: explanations.REGISTRATION_OFF,
-            400: "Add the instance to SERVICENOW_INSTANCE, or its host to DCR_ALLOWED_REDIRECT_HOSTS, and restart the server."})
+            400: "Add the instance to SERVICENOW_INSTANCE, or its host to DCR_ALLOWED_REDIRECT_HOSTS, and reload the server."})
         registered = answer.object()
         self.client_id, self._secret = str(registered.get("client_id")), str(registered.get("client_secret") or "")
         if self._setup.instance is None:

@@ -173,7 +173,8 @@ def _refresh_token(token: str) -> dict[str, Any] | None:
 
 def _configured(token: str) -> dict[str, Any] | None:
     settings = services().settings
-    for name, value in (("MCP_API_KEY", settings.mcp_api_key), ("DCR_AUTH_TOKEN", settings.dcr_auth_token)):
+    former = (("DCR_AUTH_TOKEN_PREVIOUS", value) for value in settings.dcr_auth_token_previous)
+    for name, value in (("MCP_API_KEY", settings.mcp_api_key), ("DCR_AUTH_TOKEN", settings.dcr_auth_token), *former):
         if value and hmac.compare_digest(token.encode(), value.encode()):
-            return {"kind": "configured secret", "setting": name, "meaning": "ends when the setting is changed and the server restarted"}
+            return {"kind": "configured secret", "setting": name, "meaning": "ends when the setting is changed and the server reloaded"}
     return None

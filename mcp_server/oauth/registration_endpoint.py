@@ -70,12 +70,12 @@ _METADATA = ClientMetadata()
 
 class RegistrationEndpoint:
     def __init__(
-        self, *, issuer: str, mode: str, configured_token: str | None, initial_access_tokens: InitialAccessTokenStore, clients: ClientStore,
+        self, *, issuer: str, mode: str, configured_tokens: Iterable[str], initial_access_tokens: InitialAccessTokenStore, clients: ClientStore,
         allowed_hosts: Iterable[str], automatic: bool, digests: Digests, audit: Audit, clock: Clock,
     ) -> None:
         self._issuer = issuer
         self._mode = mode
-        self._configured_token = configured_token
+        self._configured_tokens = tuple(token.encode() for token in configured_tokens if token)
         self._initial_access_tokens = initial_access_tokens
         self._clients = clients
         self._allowed_hosts = frozenset(allowed_hosts)
@@ -96,7 +96,7 @@ class RegistrationEndpoint:
         presented = presented_token(authorization, body)
         if presented is None:
             raise InvalidInitialAccessToken("Registration needs the initial access token: Authorization: Bearer and the token.", detail="none given")
-        if self._configured_token is not None and hmac.compare_digest(presented.encode(), self._configured_token.encode()):
+        if any(hmac.compare_digest(presented.encode(), token) for token in self._configured_tokens):
             return None
         for digest in self._digests.candidates("initial", presented):
             if (minted := self._initial_access_tokens.use(digest, self._clock())) is not None:

@@ -108,18 +108,42 @@ def test_systemds_credentials_are_read(tmp_path):
 
 
 def test_the_nearer_source_wins(tmp_path):
-    sources = {"environment": "7001", "file": "7002", "credential": "7003", "env file": "7004"}
+    sources = {"named file": "7000", "environment": "7001", "file": "7002", "secret": "7005", "credential": "7003", "env file": "7004"}
+    (tmp_path / "environment").write_text(f"# ours\nPORT={sources['named file']}\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/PORT").write_text(sources["secret"])
     (tmp_path / "port").write_text(sources["file"])
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials/PORT").write_text(sources["credential"])
     (tmp_path / ".env").write_text(f"PORT={sources['env file']}\n")
-    environ = {**MINIMAL, "PORT": sources["environment"], "PORT_FILE": str(tmp_path / "port"), "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    environ = {
+        **MINIMAL, "MCP_ENVIRONMENT_FILE": str(tmp_path / "environment"), "PORT": sources["environment"], "PORT_FILE": str(tmp_path / "port"),
+        "SECRETS_DIRECTORY": str(tmp_path / "secrets"), "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
     found = []
-    for nearest in ("PORT", "PORT_FILE", "CREDENTIALS_DIRECTORY"):
+    for nearest in ("MCP_ENVIRONMENT_FILE", "PORT", "PORT_FILE", "SECRETS_DIRECTORY", "CREDENTIALS_DIRECTORY"):
         found.append(Settings.from_environ(environ, tmp_path / ".env").port)
         del environ[nearest]
     found.append(Settings.from_environ(environ, tmp_path / ".env").port)
-    assert found == [7001, 7002, 7003, 7004]
+    assert found == [7000, 7001, 7002, 7005, 7003, 7004]
+
+
+def test_the_named_environment_file_counts_in_production_and_decides_about_it(tmp_path):
+    named, env_file = tmp_path / "environment", tmp_path / ".env"
+    named.write_text("ENVIRONMENT=production\nHOST='::1'\n")
+    env_file.write_text("PORT=7004\n")
+    found = Settings.from_environ({**PRODUCTION, "ENVIRONMENT": "development", "MCP_ENVIRONMENT_FILE": str(named)}, env_file)
+    assert (found.production, found.host, found.port) == (True, "::1", 8080)
+
+
+def test_a_named_environment_file_that_is_not_there_is_refused_in_words(tmp_path):
+    assert problems({**MINIMAL, "MCP_ENVIRONMENT_FILE": str(tmp_path / "none")}) == [
+        "MCP_ENVIRONMENT_FILE names a file that cannot be read: no such file or directory."]
+
+
+def test_a_secret_whose_file_is_closed_to_us_is_refused_in_words(tmp_path):
+    (tmp_path / "JWT_SECRET").mkdir()
+    assert problems({"DCR_AUTH_TOKEN": ALSO_GOOD, "SECRETS_DIRECTORY": str(tmp_path)}) == [
+        "$SECRETS_DIRECTORY/JWT_SECRET names a file that cannot be read: is a directory."]
 
 
 def test_the_env_file_is_read_in_development_only(tmp_path):

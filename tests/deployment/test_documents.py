@@ -111,7 +111,7 @@ def test_a_command_that_is_not_there_would_be_noticed():
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_setting_that_is_named_exists(path):
     named = {code for code in inline(path.read_text()) if re.fullmatch(r"[A-Z][A-Z0-9]+_[A-Z0-9_]+", code)}
-    others = {"AWS_REGION", "OLLAMA_KEEP_ALIVE", "PIP_INDEX_URL", "OAUTH_ISSUER", "CREDENTIALS_DIRECTORY", "NAME_FILE"}
+    others = {"AWS_REGION", "OLLAMA_KEEP_ALIVE", "PIP_INDEX_URL", "OAUTH_ISSUER", "CREDENTIALS_DIRECTORY", "SECRETS_DIRECTORY", "NAME_FILE"}
     written = {name for name in named - NAMES - others if not _in_code(name)}
     assert written == set()
 

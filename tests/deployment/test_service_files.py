@@ -62,10 +62,15 @@ def test_systemd_hears_of_a_new_main_process_from_that_process(unit):
 
 
 def test_secrets_reach_the_service_as_files_alone(unit, program):
-    assert {line.split(":")[0] for line in unit["LoadCredential"]} == {"JWT_SECRET", "DCR_AUTH_TOKEN"}
-    assert not [line for line in unit["Environment"] if "SECRET" in line or "TOKEN" in line]
+    assert "SECRETS_DIRECTORY=/etc/mcp-server/credentials" in unit["Environment"]
+    assert not [line for line in unit["Environment"] if "_SECRET=" in line or "_TOKEN=" in line]
     assert {"JWT_SECRET_FILE", "DCR_AUTH_TOKEN_FILE"} <= set(_names(program["environment"]))
     assert not {"JWT_SECRET", "DCR_AUTH_TOKEN"} & set(_names(program["environment"]))
+
+
+def test_systemd_passes_on_nothing_that_a_reload_could_not_change(unit):
+    assert "MCP_ENVIRONMENT_FILE=/etc/mcp-server/environment" in unit["Environment"]
+    assert not {"EnvironmentFile", "LoadCredential"} & unit.keys()
 
 
 def test_what_is_written_lies_in_the_state_folder(unit):

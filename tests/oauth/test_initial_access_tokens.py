@@ -26,6 +26,16 @@ def test_the_token_is_accepted_after_bearer_and_alone(register, authorization):
     assert register({"Authorization": authorization}).status_code == 201
 
 
+def test_a_former_token_registers_too_until_it_is_taken_out(open_gateway, registration):
+    former = "Qx7cVb1nMl4kJh8gFd2sAp6oIu3yTr9e"
+    for previous, expected in ((f"{former},{former[::-1]}", 201), ("", 401)):
+        gateway = open_gateway(DCR_AUTH_TOKEN_PREVIOUS=previous)
+        for token in (former, former[::-1]):
+            answer = gateway.post("/oauth/register", json=registration(), headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == expected
+        assert gateway.post("/oauth/register", json=registration(), headers={"Authorization": f"Bearer {DCR_TOKEN}"}).status_code == 201
+
+
 def test_the_token_is_accepted_in_the_body_as_servicenow_sends_it(register):
     response = register(token_value=DCR_TOKEN, use_pkce=True)
     assert response.status_code == 201

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import sqlite3
 import threading
-from base64 import urlsafe_b64decode
 from contextlib import closing
 
 import pytest
 
 from mcp_server.oauth.key_records import PUBLISHED_FIRST
+from tests.promises import kid_of
 from tests.running import SECRETS, until
 from tests.workers.conftest import BACK_ENDS, WORKERS
 from tests.workers.wire import Caller, Crowd, ask, opens, post
@@ -76,10 +75,6 @@ class Load:
         """Wait until every client has had `more` good rounds, or one has failed."""
         before = list(self.counts)
         until(lambda: self.failures or all(now >= then + more for now, then in zip(self.counts, before, strict=True)), "the clients go on")
-
-
-def kid_of(token):
-    return json.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))["kid"]
 
 
 @pytest.fixture(params=BACK_ENDS)
