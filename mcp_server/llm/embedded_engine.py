@@ -18,6 +18,7 @@ ADDRESS_FILE = "embedded-model.json"
 MODEL = "smollm2-135m-evaluation"
 EMBEDDING_MODEL = "all-minilm-l6-v2-evaluation"
 SLOTS = 2
+KEPT_PROMPTS = 256  # MiB of prompts that were read; llama.cpp itself would take 8 GiB
 CONTEXT = 4096  # tokens a slot
 EMBEDDING_CONTEXT = 512  # all that the model reads of a text; it must fit one batch
 MOST_THREADS = 2  # llama.cpp's threads spin: on a busy machine more of them are slower
@@ -82,6 +83,7 @@ def _start(weights: Path, model: str, api_key: str, *, embeds: bool = False) -> 
         parameters.n_batch = parameters.n_ubatch = EMBEDDING_CONTEXT
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = max(1, min((os.cpu_count() or 1) - 1, MOST_THREADS))
     parameters.ui = False
+    parameters.cache_ram_mib = KEPT_PROMPTS
     parameters.verbosity = 0
     return xllamacpp.Server(parameters)
 
