@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from config import logs
+from config.settings import Settings
 from mcp_server.background import every
 from mcp_server.building.foundations import Background, Foundations
 from mcp_server.clock import Clock
@@ -32,21 +37,32 @@ def build_model(base: Foundations, model: LanguageModel | None, embedder: Embedd
     leases = open_leases(settings, state.model_slots, clock=clock, warn=_log_leases)
     model = model or open_model(settings, data, leases, observer=base.metrics, tracer=base.tracer)
     embedder = embedder or open_embedder(settings, data, observer=base.metrics, tracer=base.tracer)
-    self_test = SelfTest(model, embedder, context=settings.llm_context, elected=_elected(state.single_use, clock), changed=_log_self_test)
+    self_test = SelfTest(model, embedder, context=settings.llm_context, elected=_elected(state.single_use, clock, settings), changed=_log_self_test)
     beside = (every(SELF_TEST_SECONDS, self_test.follow), *([every(RENEW_SECONDS, leases.renew)] if leases else []))
     return Models(model, embedder, self_test), beside
 
 
-def _elected(claims: SingleUseStore, clock: Clock) -> Callable[[], bool]:
-    """One worker of all asks the model; the others would ask the same."""
+def _elected(claims: SingleUseStore, clock: Clock, settings: Settings) -> Callable[[], bool]:
+    """One worker of all asks the model; the others would ask the same. After another start, or with other settings, it is asked again."""
 
     def elected() -> bool:
+        asked = hashlib.sha256(f"{_main_process()} {settings!r}".encode()).hexdigest()[:32]
         try:
-            return claims.claim("the model's self-test", clock() + ELECTED_SECONDS, clock())
+            return claims.claim(f"the model's self-test {asked}", clock() + ELECTED_SECONDS, clock())
         except StoreUnavailable:
             return False
 
     return elected
+
+
+def _main_process() -> str:
+    """Which process is the parent of all workers, told from one that had its number before: by when it began, in ticks of this machine."""
+    parent = os.getppid()
+    try:
+        began = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        began = ""
+    return f"{platform.node()} {parent} {began}"
 
 
 def _log_leases(detail: str) -> None:
