@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mcp_server.clock import Elapsed, elapsed
 
 
-@dataclass(slots=True)  # not frozen: made for every call, and freezing costs three times as much
+@dataclass(slots=True, eq=False)  # two that end at the same moment are two; not frozen: made for every call, and freezing costs three times as much
 class Deadline:
     """`at` is a reading of `clock`, in seconds. `patient`: nobody holds a connection meanwhile, so others go first.
 
