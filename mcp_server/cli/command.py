@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from mcp_server.web import services as web
 
 FAILED = 1
 TRY_LATER = 75  # EX_TEMPFAIL
+LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{31,}")
 MIGRATE = "Its tables are not there or not up to date. Run: python -m mcp_server.prepare"
 
 
@@ -38,6 +40,14 @@ class Command(click.Command):
         except GatewayError as error:
             error_line(error.message)
             ctx.exit(FAILED)
+
+
+class TakesTokens(Command):
+    """What is in base64url begins with a dash in one case of 64, and is no option then."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = [] if "--" in args else [each for each in args if LIKE_AN_OPTION.fullmatch(each)]
+        return super().parse_args(ctx, [*(each for each in args if each not in given), "--", *given] if given else args)
 
 
 class Group(AppGroup):

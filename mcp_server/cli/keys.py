@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mcp_server.cli.command import Group, record, services
+from mcp_server.cli.command import Group, TakesTokens, record, services
 from mcp_server.cli.output import as_json, plain, print_json, print_record, print_rows, remark
 from mcp_server.clock import moment
 from mcp_server.oauth.key_records import KEPT, PUBLISHED_FIRST, signing
@@ -43,7 +43,7 @@ def rotate(*, as_json: bool) -> None:
     _remark_when_unused()
 
 
-@keys.command("remove")
+@keys.command("remove", cls=TakesTokens)
 @click.argument("kid", metavar="KID")
 def remove(kid: str) -> None:
     """Remove a key. All access tokens that it signed end within seconds; a refresh gets others."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mcp_server.cli import kill_switches
-from mcp_server.cli.command import Group, by, record, services
+from mcp_server.cli.command import Group, TakesTokens, by, record, services
 from mcp_server.cli.output import as_json, print_json, print_record, print_rows, remark
 from mcp_server.clock import moment
 from mcp_server.errors import InvalidToken
@@ -21,7 +21,7 @@ tokens = Group("tokens", help="Look at tokens, list the approvals in force, revo
 _TOKEN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-@tokens.command("show")
+@tokens.command("show", cls=TakesTokens)
 @click.argument("token")
 @as_json
 def show(token: str, *, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def list_grants(*, as_json: bool) -> None:
     print_rows(rows, ("grant_id", "client", "user", "scope", "created_at", "expires_at"), as_json=as_json, none="No approval is in force.")
 
 
-@tokens.command("revoke")
+@tokens.command("revoke", cls=TakesTokens)
 @click.argument("token", metavar="[TOKEN|GRANT_ID|JTI]", required=False)
 @click.option("--client", "client_id", metavar="ID", help="End every approval of this client, and the tokens that it got for itself.")
 @click.option("--user", "username", metavar="NAME", help="End every approval that this person gave.")

@@ -66,6 +66,12 @@ def test_a_key_that_is_not_there_cannot_be_removed(keys, kid):
     assert "flask keys list" in refused.err
 
 
+def test_a_key_whose_name_begins_with_a_dash_is_no_option(keys):
+    refused = keys("remove", "-9eVrHIe-B4CMJh7JRoGGEw4jsdgwPglVOS1yfFnd6g")
+    assert refused.status == 1
+    assert "There is no key '-9eVrHIe" in refused.err
+
+
 def test_where_secrets_sign_keys_can_be_made_and_removed_and_people_are_told_that_none_signs(run):
     made = run("keys", "rotate", "--json")
     assert made.json["state"] == "waits"

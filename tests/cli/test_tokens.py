@@ -5,6 +5,7 @@ import pytest
 from mcp_server.oauth.models import Grant, RefreshToken
 
 GRANT, USER, CLIENT = "a" * 32, "b" * 32, "c" * 32
+BEGINS_WITH_A_DASH = "-9eVrHIe-B4CMJh7JRoGGEw4jsdgwPglVOS1yfFnd6g"
 
 
 @pytest.fixture
@@ -91,6 +92,16 @@ def test_an_access_token_is_revoked_by_its_id(run, access_token):
     jti = run("tokens", "show", access_token, "--json").json["jti"]
     assert run("tokens", "revoke", "-", input=f"{jti}\n").status == 0
     assert run("tokens", "show", access_token, "--json").json["revoked"]
+
+
+@pytest.mark.parametrize("given", [(BEGINS_WITH_A_DASH, "--json"), ("--json", BEGINS_WITH_A_DASH), ("--json", "--", BEGINS_WITH_A_DASH)])
+def test_a_token_that_begins_with_a_dash_is_no_option(run, given):
+    assert run("tokens", "show", *given).json["kind"] == "unknown"
+    assert "This is no token of this server" in run("tokens", "revoke", *given).err
+
+
+def test_an_option_that_does_not_exist_is_still_told(run):
+    assert "--clinet" in run("tokens", "revoke", "--clinet", "x").err
 
 
 def test_what_is_nothing_of_ours_cannot_be_revoked(run):
