@@ -37,6 +37,7 @@ def state(request, tmp_path):
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server):
     """The name of a PostgreSQL database with empty tables, to be copied."""
+    postgres_server.execute("DROP DATABASE IF EXISTS template_registry")  # tests handed over from another worker make it anew
     postgres_server.execute("CREATE DATABASE template_registry")
     migrate(postgres_server.url_of("template_registry"))
     return "template_registry"
