@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from socket import MSG_PEEK
 from typing import Any, ParamSpec, TypeVar
@@ -17,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REAL_THREADS = 2
-_local = threading.local()  # a pool belongs to the hub of its thread
+_local = monkey.get_original("threading", "local")()  # a pool belongs to the hub of its thread; the patched one would make one for each greenlet
 
 
 def in_real_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
