@@ -1,4 +1,4 @@
-"""One list of several, by the places in them: reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009)."""
+"""One list of several, by the places in them: reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009), weighted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 from .ports import Match
 
-DAMPING = 60
+DAMPING = 10
+"""How slowly places lose their worth. The authors' 60 is for many lists that are alike in worth."""
+WEIGHTS = {"vectors": 2.0}
+"""Other lists have 1. Chosen on half of the questions of evals/. What is first by words, and among the first eleven by vectors, stays before what
+only vectors find first: error codes and product names are copied, letter for letter."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class Fused:
 def fuse(lists: Mapping[str, Sequence[Match]]) -> list[Fused]:
     """The documents of the lists, the best first. A document counts once in each list, by its best passage. 1 is first in all of them."""
     fused: dict[int, Fused] = {}
+    whole = sum(WEIGHTS.get(method, 1.0) for method in lists)
     for method, matches in lists.items():
         ordered = dict.fromkeys(match.key for match in matches)
         ranks = {key: rank for rank, key in enumerate(ordered, 1)}
@@ -33,7 +38,7 @@ def fuse(lists: Mapping[str, Sequence[Match]]) -> list[Fused]:
             if method in document.ranks:
                 continue
             rank = document.ranks[method] = ranks[match.key]
-            document.score += (DAMPING + 1) / (DAMPING + rank) / len(lists)
+            document.score += WEIGHTS.get(method, 1.0) / whole * (DAMPING + 1) / (DAMPING + rank)
             if document.best is None or rank < document.highest:
                 document.best, document.highest = match, rank
             if method == "vectors":
