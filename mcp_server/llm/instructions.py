@@ -10,13 +10,24 @@ from mcp_server.llm.untrusted import TEMPLATE_TOKEN, folded, is_tag, visible
 
 MOST_LOOKED_AT = 200_000
 
+# Who reads a ticket with a model, as those who write to it call it.
+_READER = r"\b(?:ai(?: (?:agent|assistant|model|service|system))?|llm|(?:language |ai )?model|assistant|(?:the |ticket )?classifier|bot)\b"
 _ORDERS = r"\b(?:instructions?|prompts?|rules|orders|directions|guidelines|commands|(?:was|were) told)\b"
 _SPEAKS = re.compile("|".join((
     r"\b(?:ignore|disregard|forget|override|bypass|do not follow|stop following)\b[^.\n]{0,60}" + _ORDERS,
     r"\b(?:ignore|disregard|forget) (?:everything|all|anything)\b[^.\n]{0,30}\b(?:above|before|earlier|previous)\b",
     r"\byou are (?:now|no longer)\b[^.\n]{0,40}\b(?:an?|the|bound|assistant|model|free)\b",
     r"\bsystem prompt\b|\bdeveloper mode\b|\bjailbr(?:eak|oken)\b|\bnew (?:system )?instructions?\s*:",
-    r"\b(?:important|note|message|instructions?) (?:to|for) (?:the |all |any )?(?:ai|llm|assistant|model|classifier|bot)\b",
+    r"\b(?:important|note|message|data|rules?|instructions?) (?:to|for) (?:the |all |any )?" + _READER,
+    r"(?:^|[\n.!?\]>]) ?(?:dear |hey )?" + _READER + r" ?[:,] ?(?:skip|ignore|answer|return|set|do|please|you|close|delete|use|write|say)\b",
+    _READER + r" (?:must|shall|should|has to|needs to|will) (?:now |only |always )?(?:answer|return|respond|reply|output|say|set|choose|use)\b",
+    r"\byou (?:must|shall|have to) (?:now |only |always )?(?:answer|return|respond|reply|output|classify)\b",
+    r"\bmust be (?:answered|classified|labell?ed|categori[sz]ed) (?:with|as)\b",
+    r"\b(?:whatever|regardless of what|no matter what) (?:the |this )?(?:text|incident|ticket|description|record)\b",
+    r"\b(?:forget|ignore|override[sn]?|skip) (?:the |this |your )?(?:list|categories|taxonomy|analysis|visible text|description)\b",
+    r"\b(?:category|classification|confidence|label) ?= ?\w|\bthe category (?:must be|is ['\"]?\w+['\"]?\W{1,3}(?:answer|return|reply|nothing))\b",
+    r"\b(?:message|note|orders?|instructions?) from your (?:developers?|creators?|makers?|operators?)\b",
+    r"\b(?:maintenance|debug|admin|test|audit) mode\b[^.\n]{0,20}[:,] ?(?:return|answer|output|say)\b",
     r"\b(?:answer|respond|reply|output|return|say)(?: only| just| exclusively)? with (?:the )?(?:category|label|word|following|json)\b",
     r"\b(?:classify|categori[sz]e|label|file) (?:this|the|every)(?: incident| ticket| text| record)? (?:as|under)\b",
     r"\b(?:correct|right|only valid) (?:category|label|answer) (?:is|must be)\b",

@@ -32,21 +32,29 @@ _LOOKS_LIKE = str.maketrans({
     **dict.fromkeys("\u203a\u276f\u232a\u27e9\u3009\u02c3\u1433\u29fd", ">"),
     **dict.fromkeys("\u2223\u2502\u01c0\u2758\u23d0\u05c0\u2d4f\ua4f2", "|")})
 _HIDING = frozenset("\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u00ad")
+_TURNING = frozenset("\u202d\u202e")
+"""One is enough: what is written after it is read backwards."""
+_UNSEEN_ELEMENT = re.compile(
+    r"<(\w{1,12})\b[^<>]{0,200}?\bstyle ?=[^<>]{0,200}?"
+    r"(?:display ?: ?none|visibility ?: ?hidden|(?:font-size|opacity) ?: ?0(?![.\d]))[^<>]{0,200}>", re.IGNORECASE)
+LONGEST_UNSEEN = 4000
 MOST_HIDDEN = 8
 """Invisible characters that an ordinary text may have: a byte order mark, soft hyphens, the joiners of an emoji."""
 
 def plain(text: str) -> str:
-    """Without control, invisible and direction characters, without HTML comments, and without the tokens of chat templates.
+    """Without control, invisible and direction characters, without HTML that is not shown, and without the tokens of chat templates.
 
     Each of them is what a person who reads the record does not see. Text in base64 stays what it is: data.
     """
-    return _without(TEMPLATE_TOKEN, _without_comments(visible(text)))
+    return _without(TEMPLATE_TOKEN, _without_unseen(visible(text)))
 
 
 def hides_text(text: str) -> bool:
-    """Whether there is text in it that a person who reads the record does not see: tag characters, many invisible ones, a comment of HTML."""
+    """Whether a person sees something else: tag characters, many invisible ones, one that turns what follows, HTML that is not shown."""
+    if not text.isascii() and not _TURNING.isdisjoint(text):
+        return True
     hidden = 0 if text.isascii() else sum(character in _HIDING or character in _INVISIBLE or is_tag(character) for character in text)
-    return hidden > MOST_HIDDEN or len(_without_comments(text)) < len(text)
+    return hidden > MOST_HIDDEN or len(_without_unseen(text)) < len(text)
 
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
@@ -121,8 +129,19 @@ def _without(pattern: re.Pattern[str], text: str) -> str:
     return " ".join([*kept, text[end:]])
 
 
+def _without_unseen(text: str) -> str:
+    """Without comments of HTML, and elements whose style hides them. What is never closed stays."""
+    text = _without_comments(text)
+    kept, end = [], 0
+    for found in _UNSEEN_ELEMENT.finditer(text):
+        close = text.find(f"</{found[1]}", found.end(), found.end() + LONGEST_UNSEEN)
+        if found.start() >= end and close >= 0:
+            kept.append(text[end : found.start()])
+            end = text.find(">", close) + 1 or len(text)
+    return " ".join([*kept, text[end:]])
+
+
 def _without_comments(text: str) -> str:
-    """One that is never closed stays."""
     kept, end = [], 0
     while (start := text.find("<!--", end)) >= 0 and (close := text.find("-->", start + 4)) >= 0:
         kept.append(text[end:start])
