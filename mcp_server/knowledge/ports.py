@@ -29,13 +29,14 @@ class Hit:
 class Found:
     """The best first. `degraded`: why vectors were not compared although there are some, and what to do.
 
-    `empty`: there is nothing of this kind that the reader may read.
+    `empty`: there is nothing of this kind that the reader may read. `generation`: of the index.
     """
 
     hits: Sequence[Hit] = ()
     method: Literal["lexical", "lexical+vectors"] = "lexical"
     degraded: str = ""
     empty: bool = False
+    generation: str = ""
 
 
 class Knowledge(Protocol):

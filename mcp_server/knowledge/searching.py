@@ -64,8 +64,9 @@ class SearchableKnowledge:
                 except KnowledgeRefused as error:
                     degraded = f"Only words were compared. {error.message}"
             hits = _hits(view, where, lists, most)
+            generation = view.state.generation
             empty = not hits and not view.count(Where(kind, reader, where.now))
-        return Found(hits, "lexical+vectors" if "vectors" in lists else "lexical", degraded, empty)
+        return Found(hits, "lexical+vectors" if "vectors" in lists else "lexical", degraded, empty, generation)
 
     def find(self, kind: Kind, number: str, *, reader: Reader = ANYBODY) -> Document | None:
         with self._index.reading() as view:

@@ -12,9 +12,9 @@ import orjson
 from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelError, ModelTimeout
-from mcp_server.llm import labels as letters
 from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
+from mcp_server.llm.labels import ask_for
 from mcp_server.llm.observing import NOBODY, Observer
 from mcp_server.llm.ollama_loading import Loading
 from mcp_server.llm.ollama_models import OllamaModel, OllamaModels, missing
@@ -50,12 +50,13 @@ class Ollama:
 
     def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
         """Raises a ModelError. None where Ollama does not tell them (older than 0.12.11), or the labels are too many."""
-        if not letters.countable(labels):
+        question = ask_for(prompt, labels)
+        if question is None:
             return None
         with self._loaded(prompt.model, deadline) as model:
-            asked = fitting(letters.by_letter(prompt, labels), self._context, lambda: None)
+            asked = fitting(question.prompt, self._context, lambda: None)
             request = {**self._request(asked, model), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
-            return letters.shares(self._http.post("/api/chat", request, deadline).get("logprobs"), labels)
+            return question.shares(self._http.post("/api/chat", request, deadline).get("logprobs"))
 
     @contextmanager
     def _loaded(self, wanted: str | None, deadline: Deadline) -> Iterator[OllamaModel]:

@@ -14,9 +14,9 @@ import orjson
 from mcp_server.clock import Elapsed, elapsed
 from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelError
-from mcp_server.llm import labels as letters
 from mcp_server.llm.context_size import fitting
 from mcp_server.llm.http import Http, StatusError, broken_off
+from mcp_server.llm.labels import ask_for
 from mcp_server.llm.openai_models import OpenAIModel, OpenAIModels
 from mcp_server.llm.ports import MOST_LABELS, Answer, ModelIdentity, ModelStatus, OnToken, Prompt
 from mcp_server.llm.refusals import error_in
@@ -51,10 +51,11 @@ class OpenAI:
 
     def label_probabilities(self, prompt: Prompt, labels: Sequence[str], deadline: Deadline) -> Mapping[str, float] | None:
         """Raises a ModelError. None where the server does not tell them, or the labels are too many."""
-        if not letters.countable(labels):
+        question = ask_for(prompt, labels)
+        if question is None:
             return None
         model = self._models.choose(prompt.model, deadline)
-        asked = self._fitting(letters.by_letter(prompt, labels), model, deadline)
+        asked = self._fitting(question.prompt, model, deadline)
         request = {**_request(asked, model.name), "stream": False, "logprobs": True, "top_logprobs": MOST_LABELS}
         del request["stream_options"]
         try:
@@ -64,7 +65,7 @@ class OpenAI:
                 return None
             raise self._models.refusal(error, model.name) from error
         told = choices[0].get("logprobs") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-        return letters.shares(told.get("content"), labels) if isinstance(told, dict) else None
+        return question.shares(told.get("content")) if isinstance(told, dict) else None
 
     def status(self, deadline: Deadline) -> ModelStatus:
         """Never raises."""

@@ -13,15 +13,17 @@ from mcp_server.llm.ports import MOST_LABELS
 from mcp_server.llm.untrusted import shortened
 from mcp_server.mcp.context import CallContext
 from mcp_server.tools.inquiry import Inquiry
+from mcp_server.tools.labelled_examples import LabelledExamples
 from mcp_server.tools.parts import Parts
 from mcp_server.tools.taxonomy import UNKNOWN, Category
 
-NEIGHBOURS = 8
+NEIGHBOURS, LOOKED_AT = 8, 24
+"""Of those that a search finds the most similar have a vote: its order also counts words that they share."""
 ALL_ASKED = 40
 """Up to so many categories are shown to the model; of more the most likely."""
 FEW = 10
 COMPARED = (1000, 300)
-"""Characters of an incident that are embedded: small models read 256 tokens; the second when even that is too long."""
+"""Characters of an incident that are embedded, or compared with examples: small models read 256 tokens; the second when even that is too long."""
 LEXICAL_SHARE = 0.6
 """What the rank of an incident found by words alone is worth as a similarity."""
 QUESTION = """You classify IT incidents for a service desk. Which category fits the incident best?
@@ -31,12 +33,13 @@ QUESTION = """You classify IT incidents for a service desk. Which category fits 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """`numbers`: of the labelled incidents. `words`: how many words each category shares with the incident."""
+    """`numbers`: of the labelled incidents; `generation`: of their index. `words`: how many words each category shares with the incident."""
 
     neighbours: tuple[tuple[str, float], ...] = ()
     numbers: tuple[str, ...] = ()
     similarities: Mapping[str, float] = field(default_factory=dict)
     words: Mapping[str, int] = field(default_factory=dict)
+    generation: str = ""
 
     def most_likely(self, offered: Sequence[Category], asked: int = ALL_ASKED) -> tuple[Category, ...]:
         """All of them, or if they are many the few that something speaks for, in the order in which they were."""
@@ -55,37 +58,49 @@ class Gatherer:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._examples = LabelledExamples(parts.knowledge, parts.redact)
         self._vectors: dict[tuple[Any, ...], Sequence[Sequence[float]]] = {}
 
     def gather(self, call: CallContext, incident: str, offered: Sequence[Category]) -> Seen:
         """Whatever of it can be had. Never raises: one opinion less is no failure."""
-        neighbours, numbers = self._neighbours(call, incident, {category.id for category in offered})
-        return Seen(neighbours, numbers, self._similarities(call, incident, offered), _shared_words(incident, offered))
+        neighbours, numbers, generation = self._neighbours(call, incident, {category.id for category in offered})
+        return Seen(neighbours, numbers, self._similarities(call, incident, offered), _shared_words(incident, offered), generation)
 
-    def probabilities(self, call: CallContext, inquiry: Inquiry, incident: str, offered: Sequence[Category]) -> Mapping[str, float] | None:
+    def probabilities(
+        self, call: CallContext, inquiry: Inquiry, incident: str, offered: Sequence[Category], seen: Seen,
+    ) -> Mapping[str, float] | None:
         """The model's, measured at its first token; None where it tells none."""
         if len(offered) >= MOST_LABELS:  # `unknown` is one more
             return None
-        categories = "\n".join(f"- {category.id}: {category.description}" for category in offered)
-        prompt = inquiry.prompt(QUESTION.format(categories=categories), inquiry.around(incident), max_tokens=1, version="")
+        question = QUESTION.format(categories="\n".join(f"- {category.id}: {category.description}" for category in offered))
         half = replace(call.deadline, at=call.deadline.at - call.deadline.left / 2)  # the other half is for the reason
-        try:
-            return self._parts.model.label_probabilities(prompt, [*(category.id for category in offered), UNKNOWN], half)
-        except ModelError:
-            return None
+        examples = self._examples.of(call, seen.generation, offered)
+        for shown in dict.fromkeys((examples, ())):  # none where they leave no room
+            prompt = inquiry.prompt_by_example(question, shown, shortened(incident, COMPARED[0])) if shown else inquiry.prompt(
+                question, inquiry.around(incident), max_tokens=1, version="")
+            try:
+                return self._parts.model.label_probabilities(prompt, [*(category.id for category in offered), UNKNOWN], half)
+            except ContextTooLong:
+                continue
+            except ModelError:
+                return None
+        return None
 
-    def _neighbours(self, call: CallContext, incident: str, labels: set[str]) -> tuple[tuple[tuple[str, float], ...], tuple[str, ...]]:
+    def _neighbours(self, call: CallContext, incident: str, labels: set[str]) -> tuple[tuple[tuple[str, float], ...], tuple[str, ...], str]:
         if self._parts.knowledge is None:
-            return (), ()
+            return (), (), ""
         try:
             found = self._parts.knowledge.search(
-                shortened(incident, COMPARED[0]), kind="incident", deadline=call.deadline, limit=NEIGHBOURS, reader=reader_of(call.principal))
+                shortened(incident, COMPARED[0]), kind="incident", deadline=call.deadline, limit=LOOKED_AT, reader=reader_of(call.principal))
         except DependencyUnavailable:
-            return (), ()
-        labelled = [hit for hit in found.hits if hit.document.facts.get("category") in labels]
-        votes = tuple(
-            (hit.document.facts["category"], hit.similarity if hit.similarity is not None else LEXICAL_SHARE * hit.score) for hit in labelled)
-        return votes, tuple(hit.document.number for hit in labelled)
+            return (), (), ""
+        votes = [
+            (hit.similarity if hit.similarity is not None else LEXICAL_SHARE * hit.score, hit.document)
+            for hit in found.hits if hit.document.facts.get("category") in labels]
+        nearest = sorted(votes, key=lambda vote: -vote[0])[:NEIGHBOURS]
+        return (
+            tuple((document.facts["category"], similarity) for similarity, document in nearest), tuple(document.number for _, document in nearest),
+            found.generation)
 
     def _similarities(self, call: CallContext, incident: str, offered: Sequence[Category]) -> dict[str, float]:
         """The cosine to each description. Of a category that a caller made up there is only the name."""

@@ -105,7 +105,7 @@ class ClassifyIncident(Tool):
         seen = self._gatherer.gather(call, incident, offered)
         offered = seen.most_likely(offered)
         choices = _choices(offered)
-        probabilities = self._gatherer.probabilities(call, inquiry, incident, offered)
+        probabilities = self._gatherer.probabilities(call, inquiry, incident, offered, seen)
         said = self._ask(inquiry, incident, offered, tuple(choices))
         stated = choices[said["category"]] if said else None
         evidence = Evidence(

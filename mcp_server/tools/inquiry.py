@@ -103,6 +103,18 @@ class Inquiry:
         messages = self.sealed([Message("system", f"{instruction}\n{self.rule}"), Message("user", question)])
         return Prompt(messages, self._call.model(None), max_tokens=max_tokens, temperature=0.0, seed=SEED)
 
+    def prompt_by_example(self, instruction: str, examples: Sequence[tuple[str, str]], question: str) -> Prompt:
+        """One word is wanted, as in the examples: what was asked, and what was right.
+
+        The fence comes from the examples: what is before the question stays the same, and model servers read it once. A text cannot know
+        it all the same, and an answer of one token does not tell it.
+        """
+        fence = Fence.of(instruction, *(text for text, _ in examples))
+        messages = [Message("system", f"{instruction}\nAnswer with its name, and nothing else.\n{fence.rule}")]
+        for text, answer in examples:
+            messages += [Message("user", fence.around(text)), Message("assistant", answer)]
+        return Prompt([*messages, Message("user", fence.around(question, len(question)))], self._call.model(None), max_tokens=1, temperature=0.0)
+
     def sealed(self, messages: Sequence[Message]) -> list[Message]:
         """With a fence that comes from what is asked: the same question is the same prompt, and its answer can be remembered."""
         bare = [message.content.replace(self._fence.marker, "") for message in messages]
