@@ -4,10 +4,13 @@ import dataclasses
 
 import pytest
 
+from mcp_server.deadline import Deadline
 from mcp_server.errors import ContextTooLong, StoreUnavailable
 from mcp_server.knowledge.documents import Document
 from mcp_server.knowledge.ports import Found
+from mcp_server.mcp.context import CallContext
 from mcp_server.principal import Principal
+from mcp_server.tools.labelled_examples import LabelledExamples
 from tests.tools.stand_ins import TAXONOMY, Says, Shelf, caller
 
 SAID = {"reason": "The VPN drops.", "category": "network", "impact": 2, "urgency": 1}
@@ -103,6 +106,17 @@ def test_each_reader_is_shown_what_that_reader_may_read():
     caller(Says(SAID, probabilities={}), knowledge=shelf, principal=principal)("classify_incident", **INCIDENT)
     assert len(shelf.asked) == 1 + len(TAXONOMY.categories)
     assert {frozenset({"client:client-1", "subject:ada"}) <= reader.labels for _, _, reader in shelf.asked} == {True}
+
+
+def test_what_one_reader_was_shown_is_not_kept_for_another():
+    class Restricted(Numbered):
+        def search(self, query, *, reader=None, **how):
+            return super().search(query, reader=reader, **how) if "subject:ada" in reader.labels else Found()
+
+    examples = LabelledExamples(Restricted(NETWORK, PRINTING, ACCESS), "off")
+    ada, bob = (Principal("client-1", name, frozenset(), 9e9, ()) for name in ("ada", "bob"))
+    seen = [examples.of(CallContext(each, Deadline.after(20)), "one", TAXONOMY.categories) for each in (ada, bob, ada)]
+    assert [len(each) for each in seen] == [3, 0, 3]
 
 
 def test_where_they_leave_no_room_for_the_question_they_are_left_out():
