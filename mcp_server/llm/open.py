@@ -22,6 +22,7 @@ from mcp_server.llm.ollama_embeddings import OllamaVectors
 from mcp_server.llm.openai import OpenAI
 from mcp_server.llm.openai_embeddings import OpenAIVectors
 from mcp_server.llm.ports import Embedder, IdentifiedModel
+from mcp_server.llm.redaction import RedactingEmbedder
 from mcp_server.llm.watched import WatchedModel, WatchedVectors
 from mcp_server.tracing import UNTRACED, Tracer
 
@@ -63,7 +64,8 @@ def _share(settings: Settings) -> int:
 def open_embedder(settings: Settings, data: Path = DATA, *, observer: Observer = NOBODY, tracer: Tracer = UNTRACED) -> Embedder:
     """What makes vectors, as the settings name it. Connects to nothing yet."""
     back_end = "openai" if settings.embedding_url else settings.llm_backend
-    return CheckedEmbedder(WatchedVectors(_vectors(settings, data), back_end, observer, tracer), observer=observer)
+    embedder = CheckedEmbedder(WatchedVectors(_vectors(settings, data), back_end, observer, tracer), observer=observer)
+    return embedder if settings.redact == "off" else RedactingEmbedder(embedder, settings.redact)
 
 
 def _back_end(settings: Settings, data: Path, connections: int, observer: Observer) -> IdentifiedModel:

@@ -7,9 +7,12 @@ what has a form; a name or a street has none, and stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from mcp_server.deadline import Deadline
+from mcp_server.llm.ports import Embedder, Embeddings
 
 Level = Literal["off", "secrets", "all"]
 
@@ -105,3 +108,15 @@ class Redaction:
 
 
 _PERSONAL_NAMES = frozenset(kind.name for kind in PERSONAL)
+
+
+class RedactingEmbedder:
+    """What makes vectors reads no more than the model that writes: of articles and of questions."""
+
+    def __init__(self, embedder: Embedder, level: Level) -> None:
+        self._embedder = embedder
+        self._level = level
+
+    def embed(self, texts: Sequence[str], deadline: Deadline) -> Embeddings:
+        """Raises a ModelError."""
+        return self._embedder.embed([Redaction(self._level).redacted(text) for text in texts], deadline)

@@ -17,6 +17,13 @@ from marshmallow import fields, validate
 class Text(fields.String):
     """A string as it was sent."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for each in self.validators:
+            if isinstance(each, validate.Length):
+                each.message_max = "It is longer than {max} characters. Shorten it to what matters, and call again."
+                each.message_all = "It must have {min} to {max} characters. Mend that, and call again."
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if isinstance(value, bytes):
             raise self.make_error("invalid", input=value)

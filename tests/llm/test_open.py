@@ -7,6 +7,7 @@ from mcp_server.deadline import Deadline
 from mcp_server.errors import ModelUnavailable
 from mcp_server.llm.open import open_embedder, open_leases, open_model
 from mcp_server.llm.ports import Message, Prompt
+from mcp_server.llm.redaction import RedactingEmbedder
 from tests.engine import TINY, TINY_VECTORS
 
 SECRETS = {name: secrets.token_urlsafe(32) for name in ("JWT_SECRET", "DCR_AUTH_TOKEN")}
@@ -51,6 +52,11 @@ def test_each_back_end_opens_what_embeds_by_its_name(ollama, tiny_engine, tiny_e
     production = settings(ENVIRONMENT="production", OAUTH_ISSUER="https://mcp.example.com", OLLAMA_API_URL="http://127.0.0.1:9")
     with pytest.raises(ModelUnavailable, match="set OLLAMA_API_URL"):
         open_embedder(production, tiny_engine_folder).embed(["x"], Deadline.after(20))
+
+
+@pytest.mark.parametrize(("level", "redacts"), [("off", False), ("secrets", True), ("all", True)])
+def test_what_embeds_is_given_redacted_text_where_that_is_wished(level, redacts):
+    assert isinstance(open_embedder(settings(REDACT=level)), RedactingEmbedder) == redacts
 
 
 @pytest.mark.parametrize("back_end", ["llama-cpp", "openai"])

@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from mcp_server.llm.redaction import Redaction
+from mcp_server.deadline import Deadline
+from mcp_server.llm.redaction import RedactingEmbedder, Redaction
+from tests.tools.stand_ins import Bags
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLW9mLWl0"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
@@ -74,3 +76,9 @@ def test_no_text_takes_long(piece):
     began = time.process_time()
     Redaction("all").redacted((piece * 100_000)[:100_000])
     assert time.process_time() - began < 3
+
+
+def test_what_makes_vectors_reads_no_more_than_what_writes():
+    embedder = Bags()
+    RedactingEmbedder(embedder, "all").embed(["ada@example.com cannot print", "Wi-Fi drops"], Deadline.after(1))
+    assert embedder.asked == ["[email 1] cannot print", "Wi-Fi drops"]

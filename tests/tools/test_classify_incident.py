@@ -217,3 +217,9 @@ def test_parameters_are_read_from_the_operators_file(tmp_path):
         Parameters.load(path)
     assert "line 1, higher: Unknown field" in str(caught.value)
     assert "line 2, description_temperature: Must be" in str(caught.value)
+
+
+def test_a_text_that_is_far_too_long_is_refused_with_what_to_do():
+    result = caller(Says(SAID))("classify_incident", short_description="VPN", description="x" * 100_001)
+    assert result.is_error
+    assert "longer than 100000 characters. Shorten it" in result.text
