@@ -359,6 +359,16 @@ REQUIREMENTS: dict[str, Requirement] = {
     "TOOL-016": Requirement("OWASP LLM02", "redaction: nothing private reaches the model or the embedder, from any tool"),
     "TOOL-017": Requirement("OWASP LLM06", "per-client policy: a tool that is not a client's is to it one that is not there; models and limits hold"),
     "TOOL-018": Requirement("OWASP LLM01", "text that speaks to the model is flagged, and no such classification is certain"),
+    # Knowledge
+    "KNO-001": Requirement("issue: knowledge; OWASP LLM08", "what a reader may not read: not found by words, vectors or number, not counted"),
+    "KNO-002": Requirement("issue: knowledge", "readers that were not told: nobody, until the operator maps them"),
+    "KNO-003": Requirement("issue: knowledge", "a rebuild: swapped whole; searches see the old or the new index, never half of one"),
+    "KNO-004": Requirement("issue: knowledge", "a build that is killed or fails: the index stays, and the next goes on where it ended"),
+    "KNO-005": Requirement("issue: knowledge", "vectors of another model or size: refused with what to do; words answer"),
+    "KNO-006": Requirement("OWASP LLM08; CWE-943", "FTS5 and SQL syntax in a question: words"),
+    "KNO-007": Requirement("CWE-776; CWE-611", "entities in an XML export: refused at no cost"),
+    "KNO-008": Requirement("issue: knowledge", "50 searches at once: other calls go on; who waits gives up at the deadline"),
+    "KNO-009": Requirement("issue: knowledge", "the model away: words answer, and the answer says so"),
     # CORS
     "COR-001": Requirement("guide", "preflight from an allowed origin: exact origin, methods, headers, Vary: Origin"),
     "COR-002": Requirement("guide", "preflight from foreign origins: no allow header on protected endpoints"),

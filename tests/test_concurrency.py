@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 BEGINNING = """
 from gevent import monkey
 monkey.patch_all()
@@ -19,6 +21,7 @@ def worker(program):
     return subprocess.run([sys.executable, "-c", BEGINNING + program], capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
 
+@pytest.mark.requirement("KNO-008")
 def test_all_greenlets_share_two_real_threads():
     """More of them would take the interpreter from the hub: with 50 searches at once no other call was answered for half a second."""
     [used, most] = worker("""

@@ -62,6 +62,7 @@ def test_a_number_finds_its_document(library):
     assert numbers(search(library.knowing(), "kb0010002")) == ["KB0010002"]
 
 
+@pytest.mark.requirement("KNO-006")
 @pytest.mark.parametrize("query", [
     '"', "a OR b*", "NEAR(x y)", "' ; DROP TABLE x", "col:x", "-x", "((", "%", "\0", "the", "!", "a & b | c", "ü" * 5000])
 def test_no_text_is_a_query_language(library, query):
@@ -80,6 +81,7 @@ def test_vectors_find_what_words_do_not(library):
     assert found.hits[0].similarity > 0.9
 
 
+@pytest.mark.requirement("KNO-005")
 @pytest.mark.parametrize(("made_by", "asked"), [
     (WordEmbedder("words", 64), WordEmbedder("words", 32)), (WordEmbedder("words", 64), WordEmbedder("others", 64))])
 def test_vectors_of_another_model_or_size_are_refused_and_words_answer(library, made_by, asked):
@@ -93,12 +95,22 @@ def test_vectors_of_another_model_or_size_are_refused_and_words_answer(library, 
         view.nearest([0.1] * asked.model.dimensions, model, where(), 5, soon())
 
 
+@pytest.mark.requirement("KNO-009")
+def test_while_the_model_is_away_words_answer_and_the_answer_says_so(library):
+    library.build(article("KB1", "vpn", "vpn"), article("KB2", "printer"), embedder=WordEmbedder())
+    found = search(library.knowing(WordEmbedder(fails_after=0)), "vpn")
+    assert (numbers(found), found.method) == (["KB1"], "lexical")
+    assert "The model does not answer." in found.degraded
+    assert "No embedding model is configured" in search(library.knowing(), "vpn").degraded
+
+
 def test_a_vector_that_is_not_as_long_as_its_model_says_is_refused(library):
     library.build(article("KB1", "vpn"), embedder=WordEmbedder())
     with library.index.reading() as view, pytest.raises(KnowledgeRefused):
         view.nearest([0.1] * 63, VectorModel("words", 64, "d1"), where(), 5, soon())
 
 
+@pytest.mark.requirement("KNO-001")
 @pytest.mark.parametrize("embedder", [None, WordEmbedder()])
 def test_what_a_reader_may_not_read_is_not_found_by_any_means(library, embedder):
     library.build(article("KB1", "salary of managers", "salary", restriction=SECRET), article("KB2", "Printer"), embedder=embedder, policy=MAPPED)
@@ -189,6 +201,7 @@ def test_pages_repeat_and_miss_nothing(library):
     assert found == wanted
 
 
+@pytest.mark.requirement("KNO-003")
 def test_another_generation_takes_the_place_of_the_whole(library):
     library.build(article("KB1", "vpn"), article("KB2", "vpn"))
     with library.index.reading() as before:

@@ -67,6 +67,7 @@ def test_what_the_instance_says_of_a_knowledge_base_holds_for_what_is_in_it(cont
     assert "anybody" in admitted(document, containers={"article": {"b7": container}}), "of another knowledge base"
 
 
+@pytest.mark.requirement("KNO-002")
 def test_where_the_instance_did_not_tell_only_what_is_mapped_is_shown():
     containers = {"article": {ANY_CONTAINER: UNREAD}}
     assert admitted(article("KB1"), containers=containers) == set()

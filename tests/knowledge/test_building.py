@@ -40,6 +40,7 @@ def test_only_what_is_new_or_changed_is_embedded_again(library):
     assert search(library, "another", embedder)[0] == "KB39"
 
 
+@pytest.mark.requirement("KNO-004")
 def test_a_build_whose_model_fails_leaves_the_index_and_goes_on_where_it_ended(library):
     library.build(article("KB0", "before"))
     documents = [article(f"KB{number}", f"title {number}", f"text {number}") for number in range(1, 101)]
@@ -184,6 +185,7 @@ with library.corpus.exclusively():
 """
 
 
+@pytest.mark.requirement("KNO-004")
 @pytest.mark.parametrize("where", ["embedding", "writing"])
 def test_a_build_that_was_killed_leaves_the_index_frees_the_lock_and_goes_on(files, tmp_path, where):
     files.build(article("KB999", "before"))
@@ -204,6 +206,7 @@ def test_a_build_that_was_killed_leaves_the_index_frees_the_lock_and_goes_on(fil
     assert not list((tmp_path / "index").glob("*.new")), "what the killed one left is gone"
 
 
+@pytest.mark.requirement("KNO-003")
 def test_searches_never_see_half_an_index_while_it_is_built_again_and_again(library):
     """Generation n has only documents with the word `round<n>`, all 60 of them."""
     rounds, size, problems, done = 5, 60, [], threading.Event()

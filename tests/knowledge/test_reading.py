@@ -147,6 +147,7 @@ def test_what_is_no_export_is_told_in_words(read, name, content, what):
     assert what in told[0]
 
 
+@pytest.mark.requirement("KNO-007")
 def test_a_billion_laughs_cost_nothing(read):
     entities = "".join(f'<!ENTITY l{number} "{f"&l{number - 1};" * 10}">' for number in range(1, 10))
     with pytest.raises(KnowledgeRefused):

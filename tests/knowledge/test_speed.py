@@ -22,6 +22,7 @@ def large(files):
     return files
 
 
+@pytest.mark.requirement("KNO-008")
 def test_while_searches_run_other_greenlets_go_on(large):
     knowledge, gaps = large.knowing(WordEmbedder()), []
     query = " ".join(f"word{number}" for number in range(30))
@@ -48,6 +49,7 @@ def test_while_searches_run_other_greenlets_go_on(large):
     assert max(gaps) < took / 2, "in the hub they would have run one after the other, and nothing between them"
 
 
+@pytest.mark.requirement("KNO-008")
 def test_who_waits_for_a_thread_gives_up_at_its_deadline(large):
     """A search that is under way ends by its deadline too."""
     knowledge = large.knowing()

@@ -94,6 +94,7 @@ def test_a_long_answer_stays_json(holding, calls):
     assert len(json.loads(result["content"][0]["text"])["articles"]) == 10
 
 
+@pytest.mark.requirement("KNO-001")
 def test_each_caller_finds_and_reads_what_it_may_and_hears_nothing_of_the_rest(holding, gateway, client, asks, calls):
     other = gateway.register()
     token = gateway.tokens(other)["access_token"]
