@@ -38,10 +38,10 @@ class Unusable(Exception):
     """A server did not start; the text says which, and what it wrote."""
 
 
-def new_token() -> str:
+def new_token(client_id: str = "benchmark") -> str:
     """An access token that every server here believes, because it has the same secret."""
     tokens = AccessTokens(ISSUER, f"{ISSUER}/mcp", SigningKeys(JWT_SECRET), 86400, wall_clock)
-    return tokens.issue(client_id="benchmark", subject="client:benchmark", scope=" ".join(SCOPES), grant_id="benchmark")
+    return tokens.issue(client_id=client_id, subject=f"client:{client_id}", scope=" ".join(SCOPES), grant_id=client_id)
 
 
 def redis_is_installed() -> bool:
