@@ -13,10 +13,12 @@ from mcp_server.llm.instructions import looks_like_instructions
 from mcp_server.llm.ports import Answer, LanguageModel, Message, Prompt
 from mcp_server.llm.redaction import Level, Redaction
 from mcp_server.llm.structured import ask_structured
-from mcp_server.llm.untrusted import MOST_CHARACTERS, Fence, hides_text, plain, shortened
+from mcp_server.llm.untrusted import MOST_CHARACTERS, Fence, ends, hides_text, plain, shortened
 from mcp_server.mcp.context import CallContext
 
 SEED = 20
+LOOKED_AT = 3
+"""How many times what is read of a text is redacted and searched for orders: on all of a very long one that would stop other calls for 0.1 s."""
 INSTRUCTIONS, HIDDEN_TEXT, SHORTENED = "instructions", "hidden_text", "shortened"
 
 
@@ -67,15 +69,17 @@ class Inquiry:
 
     def data(self, text: str, most: int = MOST_CHARACTERS, name: str = "text") -> str:
         """What somebody else wrote, as the model may read it. Of a long text the middle is left out, and the caller is told."""
-        if looks_like_instructions(text):
+        seen = plain(text).strip()
+        around, left_out = ends(seen, most * LOOKED_AT)
+        clean = self._redaction.redacted(around)
+        if looks_like_instructions(ends(text, most * LOOKED_AT)[0]) or (left_out and looks_like_instructions(around)):
             self._flags[INSTRUCTIONS] = None
         if hides_text(text):
             self._flags[HIDDEN_TEXT] = None
-        clean = self._redaction.redacted(plain(text)).strip()
-        if len(clean) > most:
+        if len(clean) + left_out > most:
             self._flags[SHORTENED] = None
-            self._call.log("notice", f"{name} has {len(clean)} characters, and {most} are read: its middle is left out.")
-        return shortened(clean, most)
+            self._call.log("notice", f"{name} has {len(seen)} characters, and {most} are read: its middle is left out.")
+        return shortened(clean, most, left_out)
 
     def fenced(self, text: str, most: int = MOST_CHARACTERS, name: str = "text") -> str:
         return self.around(self.data(text, most, name))

@@ -1,6 +1,6 @@
 import pytest
 
-from mcp_server.llm.untrusted import Fence, plain, shortened
+from mcp_server.llm.untrusted import Fence, ends, plain, shortened
 
 
 @pytest.mark.parametrize("token", [
@@ -57,3 +57,11 @@ def test_no_text_can_close_its_fence():
     assert first in fence.rule
     assert last in fence.rule
     assert fence.around("x").count(last) == 1
+
+
+def test_the_ends_of_a_long_text_are_those_that_are_kept_of_it_and_the_count_is_of_the_whole():
+    text = "".join(f"{number:06}" for number in range(2000))
+    around, missing = ends(text, 300)
+    assert (len(around) - 1, missing) == (300, 11_700)
+    assert shortened(around, 90, missing).split("\n") == [text[:60], f"[… {12_000 - 90 + 1} characters left out …]", text[-30:]]
+    assert ends("short", 300) == ("short", 0)
