@@ -165,6 +165,17 @@ def test_every_error_text_in_the_table_is_one_that_the_server_says(texts):
     assert [part for part in parts if not any(part in text for text in texts)] == []
 
 
+RESTART = re.compile(r"restart (?:the )?(?:server|gateway|service|it)\b|systemctl restart", re.IGNORECASE)
+
+
+def test_nobody_is_told_to_restart_what_a_reload_brings_up_to_date(texts):
+    """A reload reads all settings, secrets and files, and loses no request: docs/operations.md, "Reload, restart, stop"."""
+    assert [text for text in texts if RESTART.search(text)] == []
+    files = [*DOCUMENTS, *(ROOT / "bin").iterdir(), *(path for path in (ROOT / "config").rglob("*") if path.suffix in {".yaml", ".env"})]
+    found = {(path.name, line) for path in files for line in path.read_text().splitlines() if RESTART.search(line)}
+    assert found == {("operations.md", "sudo systemctl restart mcp-server    # calls in flight are answered first; callers meanwhile are not")}
+
+
 def test_every_path_that_operations_names_is_one_that_is_made():
     scripts = "".join((ROOT / "bin" / name).read_text() for name in ("install", "installation.sh", "upgrade"))
     made = scripts
