@@ -87,6 +87,11 @@ def test_every_state_that_a_document_tells_of_health_is_one_that_it_has():
     assert says - has == {"flask doctor"}
 
 
+def test_a_reader_finds_every_document_from_the_first_page():
+    named = {code for code in inline((ROOT / "README.md").read_text()) if code.startswith("docs/")}
+    assert named == {str(path.relative_to(ROOT)) for path in (ROOT / "docs").iterdir()}
+
+
 def test_every_exit_status_that_is_named_is_one_of_ours():
     named = {int(status) for path in DOCUMENTS for status in re.findall(r"\b(?:exit )?status(?: is)? (\d{1,2})\b", path.read_text(), re.IGNORECASE)}
     recovery = (ROOT / "docs/recovery.md").read_text()
@@ -105,10 +110,12 @@ def test_the_numbers_in_what_is_defended_are_those_of_the_code():
     assert re.findall(r"\b\d+\b", defended) == []  # a number that nobody compares
 
 
-def test_the_files_that_are_named_in_what_is_defended_are_there():
-    named = {code for code in inline(SECURITY) if re.fullmatch(r"[\w/]+\.py", code)}
-    assert named
-    assert [path for path in named if not (ROOT / path).exists() and not (ROOT / "mcp_server" / path).exists()] == []
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_of_the_code_that_is_named_is_there(path):
+    folders = [ROOT / name for name in ("mcp_server", "config", "tests", "supply_chain", "evals")]
+    there = [f"/{file.relative_to(ROOT)}" for file in (*ROOT.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py")))]
+    named = {code for code in inline(path.read_text()) if re.fullmatch(r"[\w./]+\.py", code)}
+    assert [name for name in sorted(named) if not any(file.endswith(f"/{name}") for file in there)] == []
 
 
 @pytest.mark.parametrize(("stated", "file", "said"), [
