@@ -8,6 +8,7 @@ files=(
   bin config docs evals mcp_server supervisor supply_chain systemd
 )
 operator_files=(tools prompts incident_taxonomy.yaml clients.yaml knowledge.yaml) # of config/: theirs, kept over upgrades
+unit_files=("$name.service" "$name-backup.service" "$name-backup.timer")
 root='' dry_run='' venv_given='' keep=3 patience=240 changes=0
 
 choose_paths() { # $root is empty, or the folder that stands for /

@@ -99,6 +99,9 @@ class Settings:
     backup_key: str | None = row(
         "BACKUP_KEY", to=convert.secret(32), secret=True,
         help="Encrypts what `flask backup` writes. At least 32 characters, kept away from the machine as well: without it no backup opens.")
+    backup_path: Path | None = row(  # noqa: RUF009 -- row() returns a field
+        "BACKUP_PATH", to=convert.path,
+        help="Folder where `flask backup create` writes. Set: `flask doctor` says so when there was none for two days. Unset: where it is called.")
     oidc_issuer: str | None = row(
         "OIDC_ISSUER", to=convert.provider_issuer,
         help="The issuer of an OpenID provider with which people sign in too. Register OAUTH_ISSUER/login/oidc/callback there.")

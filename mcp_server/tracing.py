@@ -44,6 +44,9 @@ class RequestTracer(Tracer, Protocol):
     def request(self, name: str, traceparent: str | None) -> RequestSpan:
         """A request begins: what is called from now on is a part of it. `traceparent` is the caller's word, believed only where that is set."""
 
+    def sends_to(self) -> tuple[str, Mapping[str, str]]:
+        """The address that takes the spans, and the headers that go with them; secrets are among these."""
+
     def begin(self) -> Callable[[], None]:
         """Send spans from now on, beside the requests. Returns what sends the last ones and ends."""
 

@@ -11,7 +11,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-FILES = ("requirements", "requirements-embedded", "requirements-secrets")
+FILES = ("requirements", "requirements-embedded", "requirements-secrets", "requirements-tracing")
+DEVELOPMENT = "requirements-dev"
+"""On the machines of developers alone, so its licences are nobody's business."""
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -32,8 +34,8 @@ def locked(file: str) -> list[Locked]:
 
 
 def required(file: str) -> list[Requirement]:
-    """Every line of `file`.txt."""
-    return [Requirement(line) for line in _lines(ROOT / f"{file}.txt")]
+    """Every line of `file`.txt, and of the files that it names."""
+    return [asked for line in _lines(ROOT / f"{file}.txt") for asked in _required(line)]
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -41,6 +43,10 @@ def _lines(path: Path) -> Iterator[str]:
     for line in path.read_text().replace("\\\n", " ").splitlines():
         if told := re.sub(r"(^|\s)#.*", "", line).strip():
             yield told
+
+
+def _required(line: str) -> list[Requirement]:
+    return required(line.removeprefix("-r ").removesuffix(".txt")) if line.startswith("-r ") else [Requirement(line)]
 
 
 def _locked(line: str) -> Locked:

@@ -27,12 +27,15 @@ def _plain(attributes):
 
 
 class Collector:
-    """`hangs`: it takes what is sent and answers nothing. `everything` is all bytes that came; `headers` those of each request."""
+    """`hangs`: it takes what is sent and answers nothing. `status`: what it answers.
+
+    `everything` is all bytes that came; `headers` those of each request.
+    """
 
     def __init__(self) -> None:
         self.spans, self.headers = [], []
         self.everything = b""
-        self.hangs = False
+        self.hangs, self.status = False, 200
         self.asked, self.ended = threading.Event(), threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads, self._server.collector = True, self
@@ -68,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         collector.headers.append(dict(self.headers))
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             collector.spans += [Collected(span, resource.resource) for scope in resource.scope_spans for span in scope.spans]
-        self.send_response(200)
+        self.send_response(collector.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

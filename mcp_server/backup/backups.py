@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,8 @@ from mcp_server.storage.registry import Registry
 from mcp_server.storage.registry_snapshot import REVOCATIONS, UnknownColumn
 from mcp_server.storage.sqlite import SqliteState
 
-SUFFIX = ".mcpbackup"
+NAME, SUFFIX = "mcp-server", ".mcpbackup"
+TIME = "%Y%m%dT%H%M%SZ"
 COUNTED = ("clients", "users", "initial_access_tokens", GRANTS, REFRESH_TOKENS)
 """What makes a target one that is not empty. A signing key without these has signed nothing that counts."""
 
@@ -166,7 +167,16 @@ def fingerprint(secret: str) -> str:
 
 
 def named(what: str, now: float) -> str:
-    return f"{what}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+    return f"{what}-{datetime.fromtimestamp(now, UTC):{TIME}}{SUFFIX}"
+
+
+def made_in(folder: Path) -> list[tuple[float, Path]]:
+    """When each backup that has its name from the time was made, the newest first. Copies made before a restore are none. Raises OSError."""
+    found = []
+    for path in folder.iterdir():
+        with suppress(ValueError):
+            found.append((datetime.strptime(path.name, f"{NAME}-{TIME}{SUFFIX}").replace(tzinfo=UTC).timestamp(), path))
+    return sorted(found, reverse=True)
 
 
 def _ended(kind: str, record: Any, revoked: dict[str, float]) -> bool:

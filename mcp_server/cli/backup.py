@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mcp_server.backup.backups import Backups, Contents, Restored, named
+from mcp_server.backup.backups import NAME, Backups, Contents, Restored, made_in, named
 from mcp_server.backup.container import BackupError, DamagedBackup, NewerBackup, WrongKey
 from mcp_server.cli.command import FAILED, Group, record, record_failure, services
 from mcp_server.cli.output import as_json, error_line, print_record, remark
@@ -26,21 +26,27 @@ key_file = click.option("--key-file", type=click.Path(path_type=Path), metavar="
 
 
 @backup.command("create")
-@click.argument("path", metavar="[FILE|FOLDER]", type=click.Path(path_type=Path), default=Path())
+@click.argument("path", metavar="[FILE|FOLDER]", type=click.Path(path_type=Path), required=False)
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Then remove the older backups of the folder: so many stay, this one too.")
 @key_file
 @as_json
-def create(path: Path, key_file: Path | None, *, as_json: bool) -> None:
-    """Write a backup while the server goes on. In a folder it gets a name with the time.
+def create(path: Path | None, keep: int | None, key_file: Path | None, *, as_json: bool) -> None:
+    """Write a backup while the server goes on. In a folder it gets a name with the time. Without an argument it goes to BACKUP_PATH, or here.
 
     In it: clients, people, initial access tokens, signing keys, approvals with their refresh tokens, and what is revoked. Not in it: the secrets of
     the configuration, and codes in flight.
     """
+    key = _key(key_file)
+    path = path or _own_folder()
     if path.is_dir():
-        path = path / named("mcp-server", services().clock())
+        path = path / named(NAME, services().clock())
+    elif keep is not None:
+        raise click.BadParameter(f"it goes with a folder, and {path} is none.", param_hint="--keep")
     with _told("backup_created", path) as details:
-        counts = _backups().create(path, _key(key_file))
+        counts = _backups().create(path, key)
         details |= {"bytes": path.stat().st_size, **counts}
-    print_record({"file": str(path), "bytes": path.stat().st_size, **counts}, as_json=as_json)
+    removed = [] if keep is None else _remove_older(path.parent, keep)
+    print_record({"file": str(path), "bytes": path.stat().st_size, **counts, "removed": removed}, as_json=as_json)
 
 
 @backup.command("verify")
@@ -80,6 +86,35 @@ def restore(path: Path, key_file: Path | None, *, replace: bool, keep_state: boo
                     "safety_copy": str(done.safety_copy) if done.safety_copy else None, "left_out": done.left_out, **done.counts}
     built.revocations.follow()
     _tell_restored(done, path, keep_state=keep_state, as_json=as_json)
+
+
+def _own_folder() -> Path:
+    """BACKUP_PATH, which is made; or where we are."""
+    folder: Path | None = services().settings.backup_path
+    if folder is None:
+        return Path()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{folder} cannot be made ({(error.strerror or str(error)).lower()}). BACKUP_PATH must be a folder "
+                                   "that the service may write to.") from None
+    return folder
+
+
+def _remove_older(folder: Path, keep: int) -> list[str]:
+    """Only what has a name of ours. The new backup is good, whatever becomes of the others."""
+    removed = []
+    try:
+        for _, path in made_in(folder)[keep:]:
+            path.unlink(missing_ok=True)
+            removed.append(str(path))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        record_failure("backups_removed", folder=str(folder), files=removed, reason=reason)
+        raise click.ClickException(f"The backup was made. Older ones could not be removed: {error.filename or folder}: {reason}.") from None
+    if removed:
+        record("backups_removed", folder=str(folder), files=removed)
+    return removed
 
 
 def _tell_restored(done: Restored, path: Path, *, keep_state: bool, as_json: bool) -> None:

@@ -112,7 +112,7 @@ def _shut_out(client_id: str) -> None:
     until = services().administration.shut_out(client_id, by())
     host = client_id_urls.host_of(client_id)
     remark(f"All tokens of {client_id} are revoked, and it is refused until {moment(until)}. To refuse all clients of {host} for good, take it out "
-           "of CIMD_ALLOWED_DOMAINS and restart the server.")
+           "of CIMD_ALLOWED_DOMAINS and reload the server.")
 
 
 @clients.command("sweep")

@@ -18,17 +18,17 @@ class StepFailed(Exception):
 
 NOT_RUNNING = ("Start the server with bin/serve (or: systemctl start mcp-server) and try again; if it runs elsewhere, give its URL: "
                "flask servicenow simulate URL.")
-REGISTRATION_OFF = ("Registration is switched off. Set DCR_MODE=token and restart the server; or register by hand: "
+REGISTRATION_OFF = ("Registration is switched off. Set DCR_MODE=token and reload the server (systemctl reload mcp-server); or register by hand: "
                     "flask clients create --name ServiceNow --servicenow https://INSTANCE.service-now.com.")
 REGISTRATION_REFUSED = ("The server has another DCR_AUTH_TOKEN than these settings. Run this command in the server's folder and environment, "
-                        "or restart the server if the value was changed since it started.")
+                        "or reload the server if the value was changed since it started.")
 WRONG_SIGN_IN = "Check the name and the password (flask users list, flask users passwd NAME)."
 NEEDS_SIGN_IN = ("That server does not use the database of these settings, so no temporary user can be made for it: give --username, "
                  "and --password or type it when asked.")
 TOOL_FAILED = ("If the text names an argument, give it with --argument KEY=VALUE; else run flask doctor: it says which model is missing. "
                "Everything before this step works.")
 NO_REFRESH = "ServiceNow needs refresh tokens, or a person must approve again every hour: the client must have the grant refresh_token."
-OTHER_ISSUER = "Set OAUTH_ISSUER to the address that ServiceNow calls, and restart the server."
+OTHER_ISSUER = "Set OAUTH_ISSUER to the address that ServiceNow calls, and reload the server."
 STILL_OPEN = "Revocations do not arrive at the server: look at its log, and at REVOCATION_FAIL_MODE."
 OPEN_INITIALIZE = "Set MCP_OPEN_INITIALIZE=auto: some clients break when initialize succeeds without a token."
 

@@ -7,7 +7,7 @@ no request waits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -92,6 +92,9 @@ class Telemetry:
         finally:
             outgoing.reset(token)
             span.end()
+
+    def sends_to(self) -> tuple[str, Mapping[str, str]]:
+        return self._endpoint, self._headers
 
     def begin(self) -> Callable[[], None]:
         """In the worker, since no thread survives a fork. Returns what sends the last spans, for END_SECONDS at most."""

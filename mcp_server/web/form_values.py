@@ -112,5 +112,5 @@ def _registration_token(built: Services, *, show_token: bool) -> dict[str, str]:
 
 def _api_key(key: str | None, *, show: bool) -> str:
     if not key:
-        return "none yet: set MCP_API_KEY (flask secrets generate), and restart the server"
+        return "none yet: set MCP_API_KEY (flask secrets generate), and reload the server"
     return key if show else HIDDEN_KEY

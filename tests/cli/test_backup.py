@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mcp_server.backup import container
@@ -37,6 +39,42 @@ def test_a_backup_in_a_folder_gets_a_name_with_the_time(backup, client_id, tmp_p
     assert made["file"].startswith(f"{tmp_path}/mcp-server-2")
     assert made["file"].endswith("Z.mcpbackup")
     assert made["clients"] == 1
+
+
+def test_as_many_backups_stay_as_were_asked_for_and_nothing_of_anybody_else_is_touched(backup, machine, tmp_path):
+    folder = tmp_path / "backups"
+    older = [folder / f"mcp-server-2025010{day}T000000Z.mcpbackup" for day in range(1, 6)]
+    others = [folder / name for name in ("before-restore-20250101T000000Z.mcpbackup", "mcp-server-old.mcpbackup", "20250101T000000Z.mcpbackup")]
+    folder.mkdir()
+    for path in older + others:
+        path.touch()
+    made = backup("create", str(folder), "--keep", "3", "--json").json
+    assert sorted(made["removed"]) == [str(path) for path in older[:3]]
+    assert set(folder.iterdir()) == {Path(made["file"]), *older[3:], *others}
+    assert machine.audit[-1]["action"] == "backups_removed"
+    assert machine.audit[-1]["details"]["files"] == made["removed"]
+
+
+def test_nothing_is_removed_when_no_backup_could_be_made(backup, tmp_path):
+    old = [tmp_path / f"mcp-server-2025010{day}T000000Z.mcpbackup" for day in (1, 2)]
+    for path in old:
+        path.touch()
+    assert backup("create", str(tmp_path), "--keep", "1", STATE_PATH="/proc/nothing/state.db").status == 75
+    assert all(path.exists() for path in old)
+
+
+def test_a_backup_that_was_made_is_told_of_when_an_older_one_cannot_be_removed(backup, tmp_path):
+    (tmp_path / "mcp-server-20250101T000000Z.mcpbackup").mkdir()  # no file: it cannot be unlinked
+    done = backup("create", str(tmp_path), "--keep", "1")
+    assert (done.status, "The backup was made." in done.err) == (1, True)
+    assert len(list(tmp_path.glob("mcp-server-2*.mcpbackup"))) == 2
+
+
+def test_without_an_argument_it_goes_to_the_configured_folder_which_is_made(backup, tmp_path):
+    made = backup("create", "--json", BACKUP_PATH=str(tmp_path / "var/backups")).json
+    assert Path(made["file"]).parent == tmp_path / "var/backups"
+    assert (tmp_path / "var/backups").stat().st_mode & 0o077 == 0
+    assert Path(backup("create", "--json").json["file"]).parent == Path()
 
 
 def test_verify_says_what_is_in_it_and_which_secret_it_needs(backup, made):
@@ -108,6 +146,9 @@ def test_a_file_that_will_not_do_is_65_and_said_in_words(*, backup, made, tmp_pa
 
 @pytest.mark.parametrize(("arguments", "changes", "status", "said"), [
     (["create"], {"BACKUP_KEY": ""}, 1, "BACKUP_KEY is not set"),
+    (["create", "two.mcpbackup", "--keep", "3"], {}, 2, "is none"),
+    (["create", "--keep", "0"], {}, 2, "--keep"),
+    (["create"], {"BACKUP_PATH": "/proc/nothing/backups"}, 1, "BACKUP_PATH must be a folder"),
     (["verify", "one.mcpbackup"], {"BACKUP_KEY": OTHER_KEY}, 65, "another BACKUP_KEY"),
     (["restore", "one.mcpbackup", "--replace", "--yes"], {"JWT_SECRET": OTHER_SECRET}, 1, "JWT_SECRET_PREVIOUS"),
     (["verify", "one.mcpbackup", "--key-file", "missing"], {}, 1, "cannot be read"),

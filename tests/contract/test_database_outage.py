@@ -5,6 +5,7 @@ import time
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from mcp_server.errors import StoreUnavailable
 from mcp_server.oauth.models import Client, InitialAccessToken
@@ -47,6 +48,16 @@ def test_a_database_that_nobody_serves_is_an_outage():
     registry = Registry(f"postgresql+psycopg://postgres@127.0.0.1:{free_port()}/nothing")
     with pytest.raises(StoreUnavailable):
         registry.ping()
+    registry.close()
+
+
+def test_a_postgresql_that_may_only_be_read_answers_and_takes_nothing(new_postgres_url, postgres_server):
+    migrate(new_postgres_url)
+    postgres_server.execute(f"ALTER DATABASE {make_url(new_postgres_url).database} SET default_transaction_read_only = on")
+    registry = Registry(new_postgres_url)
+    registry.ping()
+    with pytest.raises(StoreUnavailable):
+        registry.write(0.0)
     registry.close()
 
 

@@ -2,74 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
-from config.settings import Settings, rows
-from mcp_server.cli.groups import COMMANDS
+from config.settings import Settings
+from tests.documents import BLOCKS, DOCUMENTS, INSTALLED, NAMES, complaint, inline, ours, texts_of_the_code
 from tests.running import API_KEY, ROOT, SECRETS, environment
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
-BLOCKS = [(path, number, block) for path in DOCUMENTS
-          for number, block in enumerate(re.findall(r"^```bash\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))]
 OPERATIONS, SERVICENOW = (ROOT / "docs/operations.md").read_text(), (ROOT / "docs/servicenow.md").read_text()
-FLASK = click.Group("flask", commands={command.name: command for command in COMMANDS})
-SEPARATORS = {"|", "||", "&&", ";", "&"}
-INSTALLED = "mcp-server"
-"""The name under which bin/install puts `flask` on the machine."""
-NAMES = {name for row in rows() for name in row.names}
-
-
-def inline(text):
-    """What stands between backticks, outside of blocks."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-
-
-def commands(text):
-    """Each command of a shell text as its words, without sudo, a folder before the name, and assignments."""
-    for line in text.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
-        lexer.whitespace_split = True
-        words: list[str] = []
-        for word in [*lexer, ";"]:
-            if word not in SEPARATORS:
-                words.append(word)
-                continue
-            while words and (words[0] in {"sudo", "exec", "env"} or re.fullmatch(r"[A-Z_]+=.*", words[0])):
-                words.pop(0)
-            if words:
-                yield words
-            words = []
-
-
-def ours(text):
-    """The arguments of each call of `flask`, however it is named, and of each script in bin/."""
-    for words in commands(text):
-        if words[0] in {"flask", ".venv/bin/flask", INSTALLED}:
-            yield "flask", words[1:]
-        elif words[0].startswith("bin/"):
-            yield words[0], words[1:]
-
-
-def complaint(words):
-    """Why these arguments of `flask` would be refused, by what the commands say of themselves."""
-    command, rest = FLASK, [word.rstrip(",.:") for word in words]
-    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        name = rest.pop(0)
-        if name not in command.commands:
-            return f"{command.name} has no command {name}"
-        command = command.commands[name]
-    known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
-    unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
-    return f"{command.name} has no option {unknown[0]}" if unknown else ""
 
 
 def test_there_are_blocks_to_be_checked():
@@ -88,7 +33,7 @@ def test_a_shell_block_is_good_shell(path, number, block):
 def test_every_command_of_ours_exists_with_its_options(path):
     text = path.read_text()
     blocks = [block for other, _, block in BLOCKS if other == path]
-    spoken = [code for code in inline(text) if code.startswith(("flask ", "sudo ", "bin/", f"{INSTALLED} ")) and "…" not in code]
+    spoken = [code for code in (code.replace(" …", "") for code in inline(text)) if code.startswith(("flask ", "sudo ", "bin/", f"{INSTALLED} ")) ]
     found = [call for shell in (*blocks, *spoken) for call in ours(shell)]
     for program, words in found:
         if program == "flask":
@@ -149,11 +94,7 @@ def test_the_guide_names_the_redirect_uris_that_are_registered(printed):
 
 @pytest.fixture(scope="module")
 def texts():
-    """Every text of the code; parts that stand side by side are one, and an f-string's values are left out."""
-    found = []
-    for path in (ROOT / "mcp_server").rglob("*.py"):
-        found += [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return found
+    return list(texts_of_the_code())
 
 
 @pytest.mark.requirement("OPS-005")
@@ -165,15 +106,15 @@ def test_every_error_text_in_the_table_is_one_that_the_server_says(texts):
     assert [part for part in parts if not any(part in text for text in texts)] == []
 
 
-def test_every_path_that_operations_names_is_one_that_is_made():
-    scripts = "".join((ROOT / "bin" / name).read_text() for name in ("install", "installation.sh", "upgrade"))
-    made = scripts
-    for name, value in (("name", "mcp-server"), ("root", ""), ("settings", "/etc/mcp-server"), ("logs", "/var/log/mcp-server")):
-        made = made.replace(f"${name}", value)
-    table = OPERATIONS.split("## What lies where")[1].split("\n## ")[0]
-    named = [path for path in re.findall(r"`(/[^`]+)`", table) if "VERSION" not in path and not path.endswith((".db", "current"))]
-    assert len(named) > 8
-    assert [path for path in named if path.rstrip("/") not in made and path.rstrip("/").rpartition("/")[2] not in made] == []
+RESTART = re.compile(r"restart (?:the )?(?:server|gateway|service|it)\b|systemctl restart", re.IGNORECASE)
+
+
+def test_nobody_is_told_to_restart_what_a_reload_brings_up_to_date(texts):
+    """A reload reads all settings, secrets and files, and loses no request: docs/operations.md, "Reload, restart, stop"."""
+    assert [text for text in texts if RESTART.search(text)] == []
+    files = [*DOCUMENTS, *(ROOT / "bin").iterdir(), *(path for path in (ROOT / "config").rglob("*") if path.suffix in {".yaml", ".env"})]
+    found = {(path.name, line) for path in files for line in path.read_text().splitlines() if RESTART.search(line)}
+    assert found == {("operations.md", "sudo systemctl restart mcp-server    # calls in flight are answered first; callers meanwhile are not")}
 
 
 def test_every_file_of_ours_that_is_named_is_there():

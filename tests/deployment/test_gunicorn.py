@@ -4,13 +4,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from tests.deployment.test_tasks import sockets
-from tests.running import API_KEY, until
+from tests.running import API_KEY, ROOT, SECRETS, environment, until
 
 CLIENTS = 4
 
@@ -224,6 +225,34 @@ def test_a_reload_works_again_once_the_configuration_is_mended(gateway):
     gateway.signal(signal.SIGHUP)
     until(lambda: gateway.workers()[-1] != old and not _alive(old), "a new worker has taken over")
     assert gateway.is_up()
+
+
+def test_libraries_of_a_worker_find_in_their_environment_what_the_file_of_settings_says(tmp_path):
+    (tmp_path / "settings").write_text("HTTPS_PROXY=http://proxy.internal:3128\n")
+    given = environment() | SECRETS | {"PYTHONPATH": str(ROOT), "MCP_ENVIRONMENT_FILE": str(tmp_path / "settings")}
+    program = "import os, wsgi; print(os.environ['HTTPS_PROXY'])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=given, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "http://proxy.internal:3128"
+
+
+TAKES_OVER = """
+import os, runpy, sys
+from types import SimpleNamespace
+
+take_over, ended = runpy.run_path(sys.argv[1])["_take_over"], []
+os.kill = lambda pid, _: ended.append(pid)
+for predecessor in ("0", "4711"):
+    os.environ["GUNICORN_PID"] = predecessor
+    for age in (1, 2, 3):
+        take_over(SimpleNamespace(age=age, cfg=SimpleNamespace(workers=3), ppid=1, log=None))
+        print(predecessor, age, ended)
+"""
+
+
+def test_the_former_main_process_is_ended_when_all_workers_of_the_new_one_can_answer(tmp_path):
+    done = subprocess.run([sys.executable, "-c", TAKES_OVER, ROOT / "gunicorn.conf.py"], cwd=tmp_path, env=environment() | SECRETS | {
+        "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["0 1 []", "0 2 []", "0 3 []", "4711 1 []", "4711 2 []", "4711 3 [4711]"]
 
 
 def _ask_until(gateway, reloaded, outcomes):

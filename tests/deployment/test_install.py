@@ -64,10 +64,31 @@ def test_a_dry_run_for_the_machine_itself_tells_of_the_user_the_redis_and_the_se
     assert (done.returncode, done.stderr) == (0, "")
     for part in ("make the user mcp-server, who cannot log in", "write /etc/redis/redis-mcp-server.conf",
                  "make the secret /etc/mcp-server/credentials/JWT_SECRET", "write /etc/systemd/system/mcp-server.service",
+                 "make the secret /etc/mcp-server/credentials/BACKUP_KEY", "write /etc/systemd/system/mcp-server-backup.timer",
                  "write /etc/logrotate.d/mcp-server", "point /opt/mcp-server/current to it"):
         assert f"would: {part}" in done.stdout
     assert not os.path.lexists("/opt/mcp-server")
     assert not os.path.lexists("/etc/mcp-server")
+
+
+def test_what_the_timer_starts_makes_a_backup_that_the_doctor_finds(installed):
+    [command] = [line.removeprefix("ExecStart=") for line in installed.path("etc/systemd/system/mcp-server-backup.service").read_text().splitlines()
+                 if line.startswith("ExecStart=")]
+    assert command.startswith(f"{installed.root}/opt/mcp-server/current/bin/as-service ")
+    done = subprocess.run(command.split(), env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [made] = installed.path("var/lib/mcp-server/backups").iterdir()
+    assert installed.command("backup", "verify", made).returncode == 0
+    [told] = [line for line in installed.command("doctor").stdout.splitlines() if "newest of 1 in" in line]
+    assert told.startswith("ok")
+
+
+def test_a_backup_key_among_the_settings_is_not_made_again(installed):
+    key = installed.path("etc/mcp-server/credentials/BACKUP_KEY")
+    installed.set(BACKUP_KEY=key.read_text())
+    key.unlink()
+    installed.install()
+    assert not key.exists()
 
 
 def test_what_was_installed_serves(installed):
@@ -87,9 +108,9 @@ def test_secrets_are_for_root_and_the_service_alone_and_are_never_shown(installa
     folder = installation.path("etc/mcp-server/credentials")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
     values = {path.name: path.read_text() for path in folder.iterdir()}
-    assert set(values) == {"JWT_SECRET", "DCR_AUTH_TOKEN"}
+    assert set(values) == {"JWT_SECRET", "DCR_AUTH_TOKEN", "BACKUP_KEY"}
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in values} == {0o640}
-    assert len(set(values.values())) == 2
+    assert len(set(values.values())) == 3
     assert {len(value) for value in values.values()} == {64}
     assert not [value for value in values.values() if value in told]
     Settings.from_environ(values)  # no complaint about weak ones
@@ -338,7 +359,7 @@ def test_uninstalling_keeps_the_data_and_a_new_installation_goes_on_with_it(inst
     assert "Kept: " in told
     assert {path.name for path in installed.root.rglob("*mcp-server*")} == {"mcp-server", "mcp-server.db"}
     assert not installed.path("opt/mcp-server").exists()
-    assert not installed.path("etc/systemd/system/mcp-server.service").exists()
+    assert list(installed.path("etc/systemd/system").iterdir()) == []
     installed.install()
     assert tree(installed.path("etc/mcp-server/credentials")) == secrets
     assert "admin" in installed.command("users", "list").stdout

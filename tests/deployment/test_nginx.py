@@ -58,7 +58,8 @@ class Cluster:
             "keepalive 64;", "".join(f"server 127.0.0.1:{gateway.port}; " for gateway in self.gateways) + "keepalive 64;")
         site = re.sub(r"    ssl_.*\n", "", site).replace("mcp.example.com", "localhost")
         site = site.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port};")
-        self._folder, self._site, self.process = folder, site, None
+        alone = "proxy_ignore_headers X-Accel-Buffering;"  # with which the gateway asks for the same: the file must do by itself
+        self._folder, self._site, self.process = folder, alone + site, None
 
     def start(self):
         for gateway in self.gateways:
@@ -103,6 +104,24 @@ def test_an_event_arrives_while_its_stream_is_open(cluster):
     with contextlib.closing(Stream(cluster.gateways[0], message, port=cluster.port, **headers_of(message))) as stream:
         assert stream.read_head().status == 200
         assert next(stream.events())[1]["method"] == "notifications/subscriptions/acknowledged"
+
+
+@pytest.mark.requirement("OPS-004")
+def test_an_event_longer_than_a_buffer_arrives_whole_while_its_stream_is_open(cluster):
+    """What fills no buffer to its end would wait for the next event."""
+    uris = [f"taxonomy://incident/{number:080}" for number in range(60)]
+    message = listening_to(resourceSubscriptions=uris)
+    with contextlib.closing(Stream(cluster.gateways[0], message, port=cluster.port, **headers_of(message))) as stream:
+        assert stream.read_head().status == 200
+        stream.socket.settimeout(5)
+        assert next(stream.events())[1]["params"]["notifications"]["resourceSubscriptions"] == uris
+
+
+def test_the_gateway_itself_asks_proxies_to_hold_nothing_back_and_to_change_nothing(cluster):
+    message = listening_to(toolsListChanged=True)
+    with contextlib.closing(Stream(cluster.gateways[0], message, **headers_of(message))) as stream:
+        head = stream.read_head().headers
+    assert (head["x-accel-buffering"], head["cache-control"]) == ("no", "no-cache, no-transform")
 
 
 @pytest.mark.parametrize("claimed", [

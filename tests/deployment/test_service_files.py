@@ -7,18 +7,23 @@ import pytest
 from tests.running import COMMAND, ROOT
 
 PREFIX = "/opt/mcp-server/current"
+UNITS = sorted((ROOT / "systemd").iterdir())
 MOST_EXPOSED = 20  # of 100: systemd-analyze says 1.2 as 12
 
 
-@pytest.fixture(scope="module")
-def unit():
-    """The unit's lines: name to its values."""
+def lines(file):
+    """A unit's lines: name to its values."""
     found = {}
-    for line in (ROOT / "systemd/mcp-server.service").read_text().splitlines():
+    for line in (ROOT / "systemd" / file).read_text().splitlines():
         if "=" in line and not line.startswith("#"):
             name, value = line.split("=", 1)
             found.setdefault(name, []).append(value)
     return found
+
+
+@pytest.fixture(scope="module")
+def unit():
+    return lines("mcp-server.service")
 
 
 @pytest.fixture(scope="module")
@@ -79,24 +84,42 @@ def test_what_is_written_lies_in_the_state_folder(unit):
         assert [line for line in unit["Environment"] if line.startswith(name) and "/var/lib/mcp-server/" in line]
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
-    """verify wants the program to be there: a copy of the unit names an installation that is."""
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
+    """verify wants the programs to be there: copies of the units name an installation that is."""
     installed = tmp_path / "mcp-server"
-    program = installed / ".venv/bin/gunicorn"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    copy = tmp_path / "mcp-server.service"
-    copy.write_text((ROOT / "systemd/mcp-server.service").read_text().replace(PREFIX, str(installed)))
-    checked = subprocess.run([_analyze(), "verify", str(copy)], capture_output=True, text=True, check=False)
+    for name in (".venv/bin/gunicorn", "bin/as-service"):
+        program = installed / name
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    copies = [tmp_path / path.name for path in UNITS]
+    for copy, path in zip(copies, UNITS, strict=True):
+        copy.write_text(path.read_text().replace(PREFIX, str(installed)))
+    checked = subprocess.run([_analyze(), "verify", *map(str, copies)], capture_output=True, text=True, check=False)
     assert (checked.returncode, [line for line in checked.stderr.splitlines() if "mcp-server" in line]) == (0, [])
 
 
-def test_the_unit_is_hardened():
-    command = [_analyze(), "security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(ROOT / "systemd/mcp-server.service")]
+@pytest.mark.parametrize("path", [path for path in UNITS if path.suffix == ".service"], ids=lambda path: path.name)
+def test_the_unit_is_hardened(path):
+    command = [_analyze(), "security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(path)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout[-300:]
     assert "Overall exposure level" in checked.stdout
+
+
+def test_the_backup_may_do_no_more_than_the_service():
+    may = [(ROOT / "systemd" / file).read_text().split("\nCapabilityBoundingSet=")[1].split("SystemCallErrorNumber=EPERM")[0]
+           for file in ("mcp-server.service", "mcp-server-backup.service")]
+    assert may[0] == may[1]
+
+
+def test_a_backup_is_made_each_day_as_the_service_and_where_it_looks_for_them(unit):
+    timer, backup = lines("mcp-server-backup.timer"), lines("mcp-server-backup.service")
+    assert (timer["OnCalendar"], timer["Persistent"]) == (["daily"], ["yes"])
+    assert backup["User"] == backup["Group"] == unit["User"]
+    assert backup["ExecStart"] == [f"{PREFIX}/bin/as-service flask backup create --keep 14"]
+    [folder] = [line.removeprefix("BACKUP_PATH=/var/lib/") for line in unit["Environment"] if line.startswith("BACKUP_PATH=")]
+    assert folder in backup["StateDirectory"][0].split()
 
 
 def _analyze():

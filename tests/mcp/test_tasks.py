@@ -572,6 +572,14 @@ def test_a_task_is_taken_over_when_its_worker_says_nothing_any_more(worker, open
     assert (worker.ended, len(other.ended)) == ([], 1)
 
 
+def test_a_task_that_its_worker_has_yet_to_begin_is_nobody_elses(worker, open_worker, monkeypatch):
+    other = open_worker()
+    monkeypatch.setattr(task_runner, "spawn", lambda _run: lambda: None)  # its turn has not come
+    worker.begin("write", text="x")
+    other.tick()
+    assert (worker.runner.running, other.runner.running) == (1, 0)
+
+
 def test_a_worker_that_lives_keeps_its_task(worker, open_worker, write, clock):
     write.hold()
     other, _ = open_worker(), worker.begin("write", text="x")

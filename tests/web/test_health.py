@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from mcp_server import __version__
+from mcp_server.web import health
 from tests.servers import free_port
 
 
@@ -70,6 +72,47 @@ def test_without_any_store_it_cannot_serve(open_gateway, tmp_path):
     response = gateway.get("/health")
     assert (response.status_code, response.json["status"]) == (503, "unhealthy")
     assert response.headers["Retry-After"]
+
+
+class Stopwatch:
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def stopwatch(monkeypatch):
+    made = Stopwatch()
+    monkeypatch.setattr(health, "elapsed", made)
+    return made
+
+
+@pytest.mark.requirement("MET-013")
+def test_a_store_that_answers_and_takes_nothing_is_read_only_until_it_takes_writes_again(open_gateway, redis_url, stopwatch):
+    gateway = open_gateway(REDIS_URL=f"{redis_url.rpartition('/')[0]}/9")
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.config_set("maxmemory", 1)
+        try:
+            ready, serves = gateway.get("/health/ready"), gateway.get("/health")
+        finally:
+            connection.config_set("maxmemory", 0)
+    assert (ready.status_code, ready.json["status"], ready.headers["Retry-After"]) == (503, "not ready", "5")
+    assert (serves.status_code, serves.json["status"]) == (200, "degraded")
+    assert ready.json["services"]["state"] == serves.json["services"]["state"] == "read-only"
+    stopwatch.seconds += health.PROBE_SECONDS
+    assert gateway.get("/health/ready").status_code == 200
+
+
+def test_however_often_it_is_asked_a_store_is_written_to_once_a_second(gateway, stopwatch, monkeypatch):
+    written, write = [], gateway.services.state.write
+    monkeypatch.setattr(gateway.services.state, "write", lambda now: written.append(write(now)))
+    for _ in range(5):
+        assert gateway.get("/health/ready").status_code == 200
+    assert len(written) == 1
+    stopwatch.seconds += 1
+    gateway.get("/health")
+    assert len(written) == 2
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])

@@ -50,7 +50,7 @@ def judged(check: str, address: str, answer: Answer, expected: str, http: Http) 
                       "Another program has that port, or a proxy does not pass /.well-known/* on.")
     elif issuer != expected:
         yield Finding(check, "fail", f"The server at {address} says its issuer is {issuer}; it must be {expected}.",
-                      "Set OAUTH_ISSUER to the address that ServiceNow calls, restart the server, and run this command with its environment.")
+                      "Set OAUTH_ISSUER to the address that ServiceNow calls, reload the server, and run this command with its environment.")
     else:
         yield Finding(check, "ok", f"{address} serves the metadata of {issuer}")
 
@@ -69,4 +69,5 @@ def release(address: str, http: Http) -> Iterator[Finding]:
     running = http.get(f"{address}/health/live").object().get("version")
     if running not in (None, __version__):
         yield Finding("release", "warn", f"{address} runs {running}; this command is of {__version__}.",
-                      "Restart the server, if it was upgraded: systemctl restart mcp-server")
+                      "If bin/upgrade put that there: systemctl reload mcp-server hands over to the new release. Elsewhere stop it, and start it "
+                      "anew.")
