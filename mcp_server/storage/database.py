@@ -100,7 +100,7 @@ def _postgresql(url: URL, patience: float) -> Engine:
         url, pool_size=5, max_overflow=5, pool_timeout=2, pool_pre_ping=True, hide_parameters=True,
         connect_args={
             "connect_timeout": 2,
-            "options": f"-c statement_timeout={patience * 1000:.0f}",
+            "options": f"{url.query.get('options', '')} -c statement_timeout={patience * 1000:.0f}".strip(),  # who asks for a schema gets it
             "keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 5000,
             "prepare_threshold": None,  # a prepared statement would be unknown behind PgBouncer
         })

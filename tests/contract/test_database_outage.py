@@ -5,10 +5,11 @@ import time
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from mcp_server.errors import StoreUnavailable
 from mcp_server.oauth.models import Client, InitialAccessToken
+from mcp_server.storage.database import Database
 from mcp_server.storage.migrations import migrate
 from mcp_server.storage.registry import Registry
 from tests.servers import PostgresServer, free_port
@@ -144,3 +145,11 @@ def test_a_file_that_is_not_a_database_is_an_outage_and_is_not_touched(tmp_path)
     with pytest.raises(StoreUnavailable):
         migrate(f"sqlite:///{tmp_path}/registry.db")
     assert (tmp_path / "registry.db").read_bytes() == b"garbage" * 1000
+
+
+def test_options_in_the_url_are_kept_beside_our_own(new_postgres_url):
+    database = Database(f"{new_postgres_url}{'&' if '?' in new_postgres_url else '?'}options=-c%20search_path%3Dgateway", patience=7)
+    with database.reading() as connection:
+        shown = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("search_path", "statement_timeout")]
+    database.close()
+    assert shown == ["gateway", "7s"]
