@@ -78,6 +78,7 @@ def _expire(timeout: gevent.Timeout, greenlet: Any) -> None:
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 worker_class = DrainingWorker
 workers = settings.web_concurrency
+http_parser = "python"  # the one in C has no wheels for Linux: an installation would need a compiler, to save 20 µs a request
 worker_connections = 2000  # greenlets of one worker; a waiting model call and an open stream hold one each
 
 # Off: a worker patches itself for gevent before it loads the application, and a reload must load the new code.
