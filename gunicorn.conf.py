@@ -129,10 +129,13 @@ def _check_before_reload(server: Any) -> None:
         python = sys.executable if release == RELEASE else str(release / ".venv/bin/python")
         check = subprocess.run((python, *PREPARE, "--check"), cwd=release, check=False, capture_output=True, text=True)  # noqa: S603 -- our own
         if check.returncode:
-            server.log.error("Reload refused, the old workers go on: %s", " ".join(check.stderr.split()))
+            refusal = f"Reload refused, the old workers go on: {' '.join(check.stderr.split())}"
+            server.log.error("%s", refusal)
+            systemd.sd_notify(f"STATUS={refusal}", server.log)  # systemctl reload has ended well by now; systemctl status shows it
         elif release == RELEASE:
             _end_workers_when_others_answer(server)
             reload()
+            systemd.sd_notify("STATUS=Reloaded", server.log)
         else:
             _hand_over(server, release)
 

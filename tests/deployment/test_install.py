@@ -240,6 +240,16 @@ def test_an_upgrade_hands_over_without_losing_a_request_and_tells_systemd_whom_t
     assert installed.releases() == sorted([before, "9.1.0"])
 
 
+def test_systemd_looks_at_the_new_main_process_again_once_it_serves():
+    """Found under a running systemd: without this a stop after an upgrade killed the service at once, calls in flight with it."""
+    functions = (ROOT / "bin/upgrade").read_text().split("hand_over() {")[1].split("go_back() {")[0]
+    told = ("write_unit", "point_to", "starts", "reload", "wait_until_it_serves", "systemctl")
+    stand_ins = "\n".join(f'{name}() {{ echo "{name} $*"; }}' for name in told)
+    script = f"{stand_ins}\nruns_from() {{ false; }}\nwith_systemd() {{ true; }}\nhand_over() {{{functions}\nhand_over new"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-3:] == ["reload ", "wait_until_it_serves new", "systemctl daemon-reload"]
+
+
 @pytest.mark.requirement("OPS-003")
 def test_a_version_that_does_not_become_ready_is_taken_back(installed):
     installed.start()
