@@ -70,6 +70,25 @@ def test_a_dry_run_for_the_machine_itself_tells_of_the_user_the_redis_and_the_se
     assert not os.path.lexists("/etc/mcp-server")
 
 
+RUNS = 'show*) printf "loaded\nno\n" ;; is-active*|is-enabled*) true ;;'
+RESTS = 'show*) printf "not-found\nno\n" ;; is-active*|is-enabled*) false ;;'
+
+
+@pytest.mark.parametrize(("systemd", "function", "done"), [
+    (RUNS, "start_services", []), (RUNS, "uninstall", ["stop it", "stop its-redis", "tell systemd"]),
+    (RESTS, "start_services", ["tell systemd", "start its-redis, now and at every boot", "start it, now and at every boot"]),
+    (RESTS, "uninstall", [])], ids=["install, running", "uninstall, running", "install, not there", "uninstall, not there"])
+@pytest.mark.requirement("OPS-001")
+def test_only_what_does_not_run_yet_is_started_and_only_what_runs_is_stopped(systemd, function, done):
+    functions = "start_services() {" + (ROOT / "bin/install").read_text().split("start_services() {")[1].split("next_steps() {")[0]
+    stand_ins = f"""systemctl() {{ case $* in {systemd} esac; }}
+        change() {{ changes=$((changes + 1)); echo "did: $1"; }}
+        with_systemd() {{ true; }}; own_redis() {{ true; }}; say() {{ true; }}; name=it redis_instance=its-redis changes=0 purge='' dry_run=''
+        units=/nowhere root=/nowhere application=/nowhere"""
+    told = subprocess.run(["bash", "-c", f"{stand_ins}\n{functions}\n{function}"], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [f"did: {step}" for step in done]
+
+
 def test_what_was_installed_serves(installed):
     added = installed.command("users", "add", "admin", "--operator", "--generate")
     assert added.returncode == 0, added.stderr
