@@ -5,6 +5,7 @@ Read by `gunicorn wsgi:app`, which is how bin/serve, systemd and supervisor all 
 
 import contextlib
 import math
+import mmap
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -39,6 +41,7 @@ PREPARE = ("-m", "mcp_server.prepare")
 RELEASE = Path.cwd()  # the folder itself, not the link `current` through which the service names it
 RUNTIME_DIRECTORY = os.environ.get("RUNTIME_DIRECTORY")  # noqa: TID251 -- systemd's, for this process
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+LOADING = 30  # seconds for which a reload waits at most until its workers can answer
 DRAIN_IDLE = 2  # seconds for which a stopping worker still waits for the next request of an idle connection
 
 
@@ -52,6 +55,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc] # the same
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: WeakKeyDictionary[gevent.Timeout, Any] = WeakKeyDictionary()
+        self.answers = mmap.mmap(-1, 1)  # not 0 once it does: told to the main process, which forks us after this
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Entered by gunicorn while it waits for the head of a request."""
@@ -78,6 +82,7 @@ def _expire(timeout: gevent.Timeout, greenlet: Any) -> None:
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 worker_class = DrainingWorker
 workers = settings.web_concurrency
+http_parser = "python"  # the one in C has no wheels for Linux: an installation would need a compiler, to save 20 µs a request
 worker_connections = 2000  # greenlets of one worker; a waiting model call and an open stream hold one each
 
 # Off: a worker patches itself for gevent before it loads the application, and a reload must load the new code.
@@ -124,13 +129,33 @@ def _check_before_reload(server: Any) -> None:
         python = sys.executable if release == RELEASE else str(release / ".venv/bin/python")
         check = subprocess.run((python, *PREPARE, "--check"), cwd=release, check=False, capture_output=True, text=True)  # noqa: S603 -- our own
         if check.returncode:
-            server.log.error("Reload refused, the old workers go on: %s", " ".join(check.stderr.split()))
+            refusal = f"Reload refused, the old workers go on: {' '.join(check.stderr.split())}"
+            server.log.error("%s", refusal)
+            systemd.sd_notify(f"STATUS={refusal}", server.log)  # systemctl reload has ended well by now; systemctl status shows it
         elif release == RELEASE:
+            _end_workers_when_others_answer(server)
             reload()
+            systemd.sd_notify("STATUS=Reloaded", server.log)
         else:
             _hand_over(server, release)
 
     server.reload = checked
+
+
+def _end_workers_when_others_answer(server: Any) -> None:
+    """By itself gunicorn ends the workers of before when it has forked the next, which load for seconds: callers would wait meanwhile."""
+    manage, before = server.manage_workers, server.worker_age
+
+    def when_others_answer() -> None:
+        server.manage_workers = manage
+        for _ in range(LOADING * 20):
+            if all(worker.answers[0] for worker in server.WORKERS.values() if worker.age > before):
+                break
+            server.reap_workers()
+            time.sleep(0.05)
+        manage()
+
+    server.manage_workers = when_others_answer
 
 
 def _current_release() -> Path:
@@ -159,6 +184,12 @@ def _take_over(worker: Any) -> None:
             os.kill(predecessor, signal.SIGTERM)
 
 
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Until a worker has its own answer to a signal it has that of the main process, which only takes note. A stop would be missed."""
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def pre_request(_worker: Any, _request: Any) -> None:
     """Let the others run: a connection whose next request has arrived is served again at once, and nothing else switches."""
     gevent.sleep(0)
@@ -171,6 +202,7 @@ def post_worker_init(worker: Any) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)
     if services := _services(worker):
         services.start()
+        worker.answers[0] = 1
         _take_over(worker)
 
 

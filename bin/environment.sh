@@ -39,9 +39,9 @@ make_venv() {
   "$python" -m venv --clear "$venv" || fail 1 "$venv cannot be made. Is the folder $PWD writable, and is there space left on its disk?"
 }
 
-install_requirements() { # a requirements file, by its lock with hashes where it has one; done again only when they, or the Python, have changed
+install_requirements() { # a requirements file, by its lock with hashes where it has one, and then nothing is built here; done again only when they, or the Python, have changed
   local stamp wanted chosen=(-r "$1")
-  [ -f "${1%.txt}.lock" ] && chosen=(--require-hashes -r "${1%.txt}.lock")
+  [ -f "${1%.txt}.lock" ] && chosen=(--only-binary :all: --require-hashes -r "${1%.txt}.lock")
   stamp=$venv/.installed-${1%.txt}
   wanted=$(cat requirements*.txt requirements*.lock "$venv/pyvenv.cfg" | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return

@@ -1,4 +1,5 @@
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -127,6 +128,15 @@ def test_an_idle_connection_does_not_hold_up_a_stop(gateway):
         assert idle.sock.recv(1) == b""
 
 
+def test_a_stop_right_after_a_start_is_heeded_by_workers_that_are_just_forked(gateway):
+    gateway.start()
+    until(gateway.workers, "a worker is forked")
+    began = time.monotonic()
+    gateway.signal(signal.SIGTERM)
+    assert gateway.ended() == 0
+    assert time.monotonic() - began < 15  # graceful_timeout is 30
+
+
 def test_a_client_that_reads_nothing_does_not_keep_its_connection_for_ever(gateway):
     settings = gateway.folder / "gunicorn.conf.py"
     impatient = settings.read_text().replace("UNREAD = 60", "UNREAD = 1")
@@ -178,6 +188,31 @@ def test_a_reload_under_load_fails_no_request(gateway):
         client.join()
     assert {outcome for each in outcomes for outcome in each} == {200}
     assert gateway.workers()[-1] != old
+
+
+def test_the_workers_of_before_answer_until_those_of_a_reload_have_loaded(gateway):
+    hold = _loads_when_let(gateway)
+    gateway.started()
+    hold.touch()
+    gateway.signal(signal.SIGHUP)
+    until(lambda: len(gateway.workers()) == 2, "another worker is forked")
+    end = time.monotonic() + 4  # a worker that was told to end accepts for a second
+    while time.monotonic() < end:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)) as connection:
+            connection.request("GET", "/health/live")
+            assert connection.getresponse().status == 200
+    hold.unlink()
+    until(lambda: not _alive(gateway.workers()[0]), "the old worker has left")
+    assert gateway.is_up()
+
+
+def _loads_when_let(gateway):
+    """A file: while it is there, workers wait with loading the application."""
+    code = (gateway.folder / "wsgi.py").read_text()
+    (gateway.folder / "wsgi.py").unlink()
+    (gateway.folder / "wsgi.py").write_text(
+        "import pathlib, sys, time\nwhile 'gunicorn' in sys.argv[0] and pathlib.Path('hold').exists():\n    time.sleep(0.05)\n" + code)
+    return gateway.folder / "hold"
 
 
 def test_a_reload_takes_the_changed_settings(gateway):

@@ -91,6 +91,25 @@ def test_a_backup_key_among_the_settings_is_not_made_again(installed):
     assert not key.exists()
 
 
+RUNS = 'show*) printf "loaded\nno\n" ;; is-active*|is-enabled*) true ;;'
+RESTS = 'show*) printf "not-found\nno\n" ;; is-active*|is-enabled*) false ;;'
+
+
+@pytest.mark.parametrize(("systemd", "function", "done"), [
+    (RUNS, "start_services", []), (RUNS, "uninstall", ["stop it-backup.timer", "stop it", "stop its-redis", "tell systemd"]),
+    (RESTS, "start_services", ["tell systemd", "start its-redis, now and at every boot", "start it, now and at every boot", "start it-backup.timer, now and at every boot"]),
+    (RESTS, "uninstall", [])], ids=["install, running", "uninstall, running", "install, not there", "uninstall, not there"])
+@pytest.mark.requirement("OPS-001")
+def test_only_what_does_not_run_yet_is_started_and_only_what_runs_is_stopped(systemd, function, done):
+    functions = "start_services() {" + (ROOT / "bin/install").read_text().split("start_services() {")[1].split("next_steps() {")[0]
+    stand_ins = f"""systemctl() {{ case $* in {systemd} esac; }}
+        change() {{ changes=$((changes + 1)); echo "did: $1"; }}
+        with_systemd() {{ true; }}; own_redis() {{ true; }}; say() {{ true; }}; name=it redis_instance=its-redis changes=0 purge='' dry_run=''
+        units=/nowhere root=/nowhere application=/nowhere"""
+    told = subprocess.run(["bash", "-c", f"{stand_ins}\n{functions}\n{function}"], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [f"did: {step}" for step in done]
+
+
 def test_what_was_installed_serves(installed):
     added = installed.command("users", "add", "admin", "--operator", "--generate")
     assert added.returncode == 0, added.stderr
@@ -259,6 +278,16 @@ def test_an_upgrade_hands_over_without_losing_a_request_and_tells_systemd_whom_t
     assert f"MAINPID={installed.main_pid()}" in installed.told()
     assert installed.process.wait(60) == 0  # the one that was started has ended well
     assert installed.releases() == sorted([before, "9.1.0"])
+
+
+def test_systemd_looks_at_the_new_main_process_again_once_it_serves():
+    """Found under a running systemd: without this a stop after an upgrade killed the service at once, calls in flight with it."""
+    functions = (ROOT / "bin/upgrade").read_text().split("hand_over() {")[1].split("go_back() {")[0]
+    told = ("write_unit", "point_to", "starts", "reload", "wait_until_it_serves", "systemctl")
+    stand_ins = "\n".join(f'{name}() {{ echo "{name} $*"; }}' for name in told)
+    script = f"{stand_ins}\nruns_from() {{ false; }}\nwith_systemd() {{ true; }}\nhand_over() {{{functions}\nhand_over new"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-3:] == ["reload ", "wait_until_it_serves new", "systemctl daemon-reload"]
 
 
 @pytest.mark.requirement("OPS-003")

@@ -61,7 +61,8 @@ def test_a_reload_takes_over_a_new_prompt_and_a_client_that_listens_again_is_tol
     (config / "prompts" / "handover_summary.yaml").unlink()
     gateway.signal(signal.SIGHUP)
     until(lambda: "handover_summary" not in prompts(gateway), "the new workers have taken over", seconds=100)
-    assert heard(gateway) == "notifications/prompts/list_changed"
+    told = until(lambda: heard(gateway), "a client is told that listens again when its stream has ended with the old worker")
+    assert told == "notifications/prompts/list_changed"
 
 
 def test_a_reload_into_a_bad_file_is_refused_and_the_old_workers_go_on(gateway, config):

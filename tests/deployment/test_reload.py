@@ -63,3 +63,4 @@ def test_a_reload_into_a_bad_secret_takes_nothing_and_says_which(installed):
     assert "DCR_AUTH_TOKEN must have at least" in installed.log.read_text()
     assert installed.workers() == workers
     assert registers(installed, first) == 201
+    assert any(line.startswith("STATUS=Reload refused") and "DCR_AUTH_TOKEN" in line for line in installed.told())  # systemctl status

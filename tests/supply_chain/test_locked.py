@@ -49,6 +49,13 @@ def test_every_requirements_file_has_its_lock():
     assert {path.stem for path in ROOT.glob("requirements*.txt")} == {path.stem for path in ROOT.glob("requirements*.lock")} == set(ALL)
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_that_is_locked_must_be_compiled_where_it_is_installed(file):
+    """A wheel from the index says manylinux; one that pip has built here says linux."""
+    wheels = {package.name: importlib.metadata.distribution(package.name).read_text("WHEEL") for package in locked(file) if package.applies}
+    assert [name for name, said in wheels.items() if "-linux_" in said] == []
+
+
 def test_pip_refuses_a_lock_whose_hash_is_another_than_that_of_the_file(tmp_path):
     """What `--require-hashes` is for; nothing is asked of an index."""
     wheel = tmp_path / "thing-1.0-py3-none-any.whl"
@@ -61,13 +68,13 @@ def test_pip_refuses_a_lock_whose_hash_is_another_than_that_of_the_file(tmp_path
 
 def test_an_installation_takes_the_lock_with_its_hashes():
     said = (ROOT / "bin/environment.sh").read_text()
-    assert re.search(r"--require-hashes -r \"\$\{1%\.txt\}\.lock\"", said)
+    assert re.search(r"--only-binary :all: --require-hashes -r \"\$\{1%\.txt\}\.lock\"", said)
     assert "install_requirements requirements.txt" in (ROOT / "bin/serve").read_text()
     assert "install_requirements requirements-dev.txt" in (ROOT / "bin/test").read_text()
     for file in ("bin/upgrade", "deploy/Dockerfile"):
         installs = [line for line in (ROOT / file).read_text().splitlines() if "pip install" in line]
         assert installs
-        assert all("--require-hashes -r " in line and "requirements.lock" in line for line in installs)
+        assert all("--only-binary :all: --require-hashes -r " in line and "requirements.lock" in line for line in installs)
 
 
 def test_the_environments_of_clients_are_pinned():
