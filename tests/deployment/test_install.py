@@ -97,7 +97,8 @@ RESTS = 'show*) printf "not-found\nno\n" ;; is-active*|is-enabled*) false ;;'
 
 @pytest.mark.parametrize(("systemd", "function", "done"), [
     (RUNS, "start_services", []), (RUNS, "uninstall", ["stop it-backup.timer", "stop it", "stop its-redis", "tell systemd"]),
-    (RESTS, "start_services", ["tell systemd", "start its-redis, now and at every boot", "start it, now and at every boot", "start it-backup.timer, now and at every boot"]),
+    (RESTS, "start_services", ["tell systemd", "start its-redis, now and at every boot", "start it, now and at every boot",
+                                "start it-backup.timer, now and at every boot"]),
     (RESTS, "uninstall", [])], ids=["install, running", "uninstall, running", "install, not there", "uninstall, not there"])
 @pytest.mark.requirement("OPS-001")
 def test_only_what_does_not_run_yet_is_started_and_only_what_runs_is_stopped(systemd, function, done):
