@@ -30,6 +30,8 @@ class Sources:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if folder.exists():
+            return
         folder.mkdir()
         for name in SHIPPED:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -109,7 +111,16 @@ class Installation:
         assert self.process.poll() is None, self.log.read_text()
 
     def main_pid(self):
-        return int((self.runtime / "gunicorn.pid").read_text())
+        """gunicorn takes the file away and writes it anew at each reload."""
+        written = []
+
+        def there():
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                written.append(int((self.runtime / "gunicorn.pid").read_text()))
+            return written
+
+        until(there, "there is a main process")
+        return written[0]
 
     def workers(self):
         """The pids that run now: the main process's children."""

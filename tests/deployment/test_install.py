@@ -32,12 +32,6 @@ def installation(tmp_path, sources):
     built.stop()
 
 
-@pytest.fixture
-def installed(installation):
-    installation.install()
-    return installation
-
-
 def tree(root, *, times=False):
     """Every path: kind and mode, content, and when it was written."""
     found = {}

@@ -9,20 +9,15 @@ from contextlib import closing
 
 import pytest
 
-from tests.installed import Installation, Sources
 from tests.running import until
 
 FORMER, NEXT = "Qx7cVb1nMl4kJh8gFd2sAp6oIu3yTr9e", "Lq8sVn3xYc6wRt1mKd5hGf9zPb2jTe7u"
 BODY = json.dumps({"redirect_uris": ["http://127.0.0.1/callback"]})
 
 
-@pytest.fixture
-def installed(tmp_path):
-    built = Installation(tmp_path / "root", Sources(tmp_path / "sources"))
-    built.install()
-    built.set(RATE_LIMIT_OAUTH_MAX=0)
-    yield built
-    built.stop()
+@pytest.fixture(autouse=True)
+def unlimited(installed):
+    installed.set(RATE_LIMIT_OAUTH_MAX=0)
 
 
 def registers(installed, token):
