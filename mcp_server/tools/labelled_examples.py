@@ -47,7 +47,7 @@ class LabelledExamples:
         return self._kept[key]
 
     def _example(self, call: CallContext, reader: Reader, category: Category) -> tuple[str, str] | None:
-        if self._knowledge is None:
+        if self._knowledge is None or not category.description:  # one that the caller made up: nothing is labelled so
             return None
         found = self._knowledge.search(
             f"{category.id}: {category.description}", kind="incident", deadline=call.deadline, limit=TRIED, filters={"category": category.id},

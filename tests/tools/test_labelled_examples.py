@@ -119,6 +119,12 @@ def test_what_one_reader_was_shown_is_not_kept_for_another():
     assert [len(each) for each in seen] == [3, 0, 3]
 
 
+def test_for_categories_that_a_caller_made_up_nothing_is_looked_up():
+    shelf = Numbered(NETWORK, PRINTING, ACCESS)
+    shown(shelf, {**INCIDENT, "categories": "network, lunch, weather"})
+    assert len(shelf.asked) == 2, "the similar incidents, and the one category that is known"
+
+
 def test_where_they_leave_no_room_for_the_question_they_are_left_out():
     class Narrow(Says):
         def label_probabilities(self, prompt, labels, deadline):
