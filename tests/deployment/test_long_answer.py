@@ -25,7 +25,7 @@ def model(tiny_engine):
 
 
 def test_who_asks_for_progress_gets_a_long_answer_whole_and_who_does_not_is_cut_off(gateway, model):
-    gateway.configured(OLLAMA_API_URL=model.url, LLM_BACKEND="ollama", LLM_TIMEOUT=25, LLM_CONCURRENCY=2)
+    gateway.configured(OLLAMA_API_URL=model.url, LLM_BACKEND="ollama", LLM_TIMEOUT=25, LLM_CONCURRENCY=3)  # one for the self-test
     gateway.started()
     asking, silent = call(token="t", stateless=True, prompt="A story.", max_tokens=3), call(stateless=True, prompt="A story.", max_tokens=3)
     with idle_proxy(gateway.port, IDLE) as port:
