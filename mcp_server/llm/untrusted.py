@@ -57,20 +57,18 @@ def hides_text(text: str) -> bool:
     return hidden > MOST_HIDDEN or len(_without_unseen(text)) < len(text)
 
 
-def shortened(text: str, most: int = MOST_CHARACTERS, before: int = 0) -> str:
-    """At most about `most` characters: the beginning and the end, and between them how much was left out, `before` counted in."""
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """At most about `most` characters: the beginning and the end, and between them how much was left out."""
     if len(text) <= most:
         return text
     head, tail = most * 2 // 3, most - most * 2 // 3
-    return f"{text[:head]}\n[… {len(text) - head - tail + before} characters left out …]\n{text[-tail:]}"
+    return f"{text[:head]}\n[… {len(text) - head - tail} characters left out …]\n{text[-tail:]}"
 
 
-def ends(text: str, most: int) -> tuple[str, int]:
-    """The beginning and the end of a long text, as `shortened` keeps them, and how much is missing between them."""
-    if len(text) <= most:
-        return text, 0
+def ends(text: str, most: int) -> str:
+    """The beginning and the end of a long text, as `shortened` keeps them."""
     tail = most - most * 2 // 3
-    return f"{text[:most - tail]}\n{text[-tail:]}", len(text) - most
+    return text if len(text) <= most else f"{text[:most - tail]}\n{text[-tail:]}"
 
 
 class Fence:

@@ -18,7 +18,7 @@ from mcp_server.mcp.context import CallContext
 
 SEED = 20
 LOOKED_AT = 3
-"""How many times what is read of a text is redacted and searched for orders: on all of a very long one that would stop other calls for 0.1 s."""
+"""How many times what is read of a text is searched for orders: on all of a very long one that would stop other calls for 0.1 s."""
 INSTRUCTIONS, HIDDEN_TEXT, SHORTENED = "instructions", "hidden_text", "shortened"
 
 
@@ -69,17 +69,15 @@ class Inquiry:
 
     def data(self, text: str, most: int = MOST_CHARACTERS, name: str = "text") -> str:
         """What somebody else wrote, as the model may read it. Of a long text the middle is left out, and the caller is told."""
-        seen = plain(text).strip()
-        around, left_out = ends(seen, most * LOOKED_AT)
-        clean = self._redaction.redacted(around)
-        if looks_like_instructions(ends(text, most * LOOKED_AT)[0]) or (left_out and looks_like_instructions(around)):
+        clean = self._redaction.redacted(plain(text)).strip()  # all of it: a secret that is cut in two is not known for one
+        if any(looks_like_instructions(ends(each, most * LOOKED_AT)) for each in (text, clean)):
             self._flags[INSTRUCTIONS] = None
         if hides_text(text):
             self._flags[HIDDEN_TEXT] = None
-        if len(clean) + left_out > most:
+        if len(clean) > most:
             self._flags[SHORTENED] = None
-            self._call.log("notice", f"{name} has {len(seen)} characters, and {most} are read: its middle is left out.")
-        return shortened(clean, most, left_out)
+            self._call.log("notice", f"{name} has {len(clean)} characters, and {most} are read: its middle is left out.")
+        return shortened(clean, most)
 
     def fenced(self, text: str, most: int = MOST_CHARACTERS, name: str = "text") -> str:
         return self.around(self.data(text, most, name))

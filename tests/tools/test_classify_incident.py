@@ -233,3 +233,13 @@ def test_of_a_very_long_text_the_ends_are_looked_at_and_the_count_is_of_all_of_i
     assert re.search(r"\[… 84\d\d\d characters left out …\]", model.read)
     for text in (order + " x" * 45_000, "x " * 45_000 + order, "\u200b" * 50_000 + order + " x" * 20_000):
         assert "instructions" in caller(model)("classify_incident", short_description="VPN", description=text).structured["flags"]
+
+
+def test_a_secret_is_taken_out_wherever_it_lies_in_a_long_text():
+    """What is long before it may be gone when the text is shortened: here a key of 15 000 characters, and then one that would be cut in two."""
+    keys = [f"-----BEGIN PRIVATE KEY-----\n{letter * length}\n-----END PRIVATE KEY-----" for letter, length in (("Q", 11_000), ("Z", 4_000))]
+    model = Says(SAID)
+    told = caller(model, redact="secrets")("classify_incident", short_description="VPN", description=" ".join([*keys, "x " * 20_000])).structured
+    assert told["redacted"] == ["private key"]
+    assert "Q" * 20 not in model.read
+    assert "Z" * 20 not in model.read
